@@ -1,0 +1,82 @@
+"""The command line: parse, call a job, write its report, print.
+
+A command's module is imported only when the command is run, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NamedTuple
+
+import click
+
+from convoscope import __version__
+from convoscope.errors import ConvoscopeError, unknown_name
+
+
+class Entry(NamedTuple):
+    """Where a command lives, and what it does in a line."""
+
+    where: str
+    summary: str
+
+
+COMMANDS: dict[str, Entry] = {
+    "describe": Entry("describe:describe", "Show a network's layers, sizes and costs."),
+    "evaluate": Entry("evaluate:evaluate", "Test a trained run again, on its data or on other."),
+    "predict": Entry("predict:predict", "Say what is in pictures, with a trained run."),
+    "report": Entry("report:report", "Write a run's report as one HTML file."),
+    "runs": Entry("runs:runs", "List, show and remove runs."),
+    "train": Entry("train:train", "Train a network on a folder of images."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every command, by name."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of that name.
+
+        Raises:
+            UnknownNameError: if there is none; names the nearest.
+        """
+        if cmd_name not in COMMANDS:
+            raise unknown_name("command", cmd_name, COMMANDS)
+        module, function = COMMANDS[cmd_name].where.split(":")
+        command = getattr(importlib.import_module(f"convoscope.cli.{module}"), function)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].summary) for name in sorted(COMMANDS)])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, "-V", "--version", message="convoscope %(version)s")
+def program() -> None:
+    r"""From a folder of images to a trained, tested, explained classifier.
+
+    \b
+    convoscope train PHOTOS --model small      train, test and report
+    convoscope predict runs/PHOTOS-small-1 x.jpg
+    convoscope describe vgg19                  layers, sizes, costs, receptive fields
+    """
+
+
+def main() -> None:
+    """Run the program; a :class:`ConvoscopeError` becomes one sentence and exit code 2."""
+    try:
+        program()
+    except ConvoscopeError as error:
+        print(f"convoscope: {error}", file=sys.stderr)
+        sys.exit(2)

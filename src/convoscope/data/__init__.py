@@ -1,0 +1,1 @@
+"""Images and labels: reading, splitting, decoding once, augmenting, and making batches."""

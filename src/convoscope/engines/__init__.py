@@ -1,0 +1,107 @@
+"""How a network computes: two engines that realise the same architecture.
+
+:func:`build` and :func:`learner` import the engine that is asked for, and only that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeAlias
+
+from convoscope.architecture.graph import Architecture
+from convoscope.arrays import FloatArray
+from convoscope.data.preprocessing import Preprocessing
+from convoscope.errors import MissingDependencyError, unknown_name
+from convoscope.network import Engine, HeadLoss, Learner, Network, Optimiser
+
+Precision: TypeAlias = Literal["float32", "float64", "bfloat16"]
+
+__all__ = ["Engine", "Precision", "build", "learner"]
+
+
+def build(
+    architecture: Architecture,
+    *,
+    preprocessing: Preprocessing | None = None,
+    engine: Engine = "torch",
+    seed: int = 0,
+    parameters: Mapping[str, FloatArray] | None = None,
+    device: str = "auto",
+    precision: Precision = "float32",
+) -> Network:
+    """A network of that architecture, freshly initialised from ``seed`` unless ``parameters`` are
+    given; both engines start from the same values.
+
+    ``preprocessing`` defaults to the architecture's input size, values in [0, 1] unchanged.
+    ``precision="bfloat16"`` keeps float32 parameters and computes in autocast (torch).
+
+    Raises:
+        MissingDependencyError: if the engine's library is not installed.
+        UnknownNameError: if there is no such engine.
+        WeightsError: if ``parameters`` are not this architecture's.
+    """
+    match engine:
+        case "torch":
+            try:
+                from convoscope.engines.torch import network as torch_network
+            except ModuleNotFoundError as error:
+                raise _missing_torch(error) from error
+            return torch_network.build(
+                architecture,
+                preprocessing=preprocessing,
+                seed=seed,
+                parameters=parameters,
+                device=device,
+                precision=precision,
+            )
+        case "numpy":
+            from convoscope.engines.numpy import network as numpy_network
+
+            return numpy_network.build(
+                architecture,
+                preprocessing=preprocessing,
+                seed=seed,
+                parameters=parameters,
+                device=device,
+                precision=precision,
+            )
+        case _:
+            raise unknown_name("engine", engine, ("torch", "numpy"))
+
+
+def learner(
+    network: Network,
+    *,
+    optimiser: Optimiser,
+    losses: Sequence[HeadLoss],
+    rates: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Learner:
+    """A learner that starts from the network's parameters, on its engine, device and precision.
+
+    ``rates`` multiply the learning rate of every parameter whose name begins with the key (the
+    longest matching key counts); 0 freezes. ``seed`` is for dropout masks.
+
+    Raises:
+        UnknownNameError: if a loss's head, or the layer of a rate, is not in the network.
+        SettingsError: if class weights are not one per class.
+    """
+    if network.engine == "numpy":
+        from convoscope.engines.numpy import learner as numpy_learner
+
+        return numpy_learner.learner(
+            network, optimiser=optimiser, losses=losses, rates=rates or {}, seed=seed
+        )
+    from convoscope.engines.torch import learner as torch_learner
+
+    return torch_learner.learner(
+        network, optimiser=optimiser, losses=losses, rates=rates or {}, seed=seed
+    )
+
+
+def _missing_torch(error: ModuleNotFoundError) -> ModuleNotFoundError | MissingDependencyError:
+    if error.name and error.name.split(".")[0] == "torch":
+        return MissingDependencyError(
+            "engine='torch' needs PyTorch, which is not installed: run  pip install torch"
+        )
+    return error

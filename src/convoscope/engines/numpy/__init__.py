@@ -1,0 +1,1 @@
+"""The engine that can be read: every operation returns its own derivative."""

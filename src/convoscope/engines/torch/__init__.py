@@ -1,0 +1,1 @@
+"""The engine that runs anywhere: PyTorch. The only place that imports it."""

@@ -1,0 +1,1 @@
+"""Every figure, computed from saved predictions, with its interval."""

@@ -1,0 +1,1 @@
+"""Arrays and records to pictures: grids, heat maps, charts. Nothing is computed here."""

@@ -1,0 +1,1 @@
+"""A run, read back as one self-contained page."""

@@ -1,0 +1,1 @@
+"""Teaching a network: settings, schedules, stopping, events, and the loop that joins them."""
