@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from convoscope import disk
+from convoscope.errors import StorageError
+
+
+def test_a_written_file_replaces_the_old_one_and_leaves_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "a.txt"
+    disk.write_text(file, "old")
+    disk.write_text(file, "ü")
+    assert file.read_text(encoding="utf-8") == "ü"
+    assert [p.name for p in file.parent.iterdir()] == ["a.txt"]
+
+
+def test_a_failure_halfway_keeps_the_old_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    disk.write_bytes(file, b"old")
+
+    def fill(temporary: Path) -> None:
+        temporary.write_bytes(b"half")
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        disk.write(file, fill)
+    assert file.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
+
+
+def test_a_full_disk_is_one_sentence() -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full to fill")
+    with (
+        pytest.raises(StorageError, match=r"/dev/full: writing needs more room .* free some space"),
+        disk.storing(full),
+        full.open("wb", buffering=0) as stream,
+    ):
+        stream.write(b"x" * 4096)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_is_not_writable_is_one_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(StorageError, match="the folder must be writable"):
+            disk.write_text(tmp_path / "a", "x")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_other_system_errors_pass_unchanged(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), disk.storing(tmp_path):
+        tmp_path.open("wb")
+
+
+def test_permission_errors_become_one_sentence(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError, match=r"the system said .*choose another folder"),
+        disk.storing(tmp_path),
+    ):
+        raise OSError(errno.EROFS, "Read-only file system")
