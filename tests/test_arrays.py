@@ -22,7 +22,8 @@ def test_parts_of_a_purpose_do_not_run_together() -> None:
 
 def test_bytes_are_read_as_a_fraction_of_255_and_floats_pass() -> None:
     assert (
-        as_unit_float(np.array([0, 51, 255], np.uint8)).tolist() == np.float32([0, 0.2, 1]).tolist()
+        as_unit_float(np.array([0, 51, 255], np.uint8)).tolist()
+        == np.array([0, 0.2, 1], np.float32).tolist()
     )
     floats = np.array([0.25], np.float64)
     assert as_unit_float(floats) is floats
