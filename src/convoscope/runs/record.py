@@ -16,7 +16,8 @@ Status: TypeAlias = Literal["running", "finished", "interrupted", "diverged", "f
 class RunRecord:
     """``settings`` holds what was asked, complete enough to ask it again; ``command`` the words of
     the command line; ``data`` name, root, fingerprint, counts and notes; ``notes`` sentences that
-    the report must print (skipped files, allowed leaks, interrupted training)."""
+    the report must print (skipped files, allowed leaks, interrupted training).
+    """
 
     kind: str
     settings: Mapping[str, Any]
@@ -47,9 +48,10 @@ def record_from_json(content: object) -> RunRecord:
     """
     if not isinstance(content, dict) or "schema_version" not in content:
         raise RunError("run.json must hold an object with schema_version: this is no run folder")
-    if content["schema_version"] > SCHEMA_VERSION:
+    version = content["schema_version"]
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise RunError(
-            f"run.json has schema_version {content['schema_version']}, this convoscope reads up to "
+            f"run.json has schema_version {version!r}, this convoscope reads up to "
             f"{SCHEMA_VERSION}: update convoscope"
         )
     known = {f.name for f in fields(RunRecord)}

@@ -1,0 +1,146 @@
+"""The files of a run folder: JSON, arrays, predictions; read whole, or refused in a sentence.
+
+Every reader is given the run's folder and the file's name in it, so that its errors can say what
+to do about that run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from convoscope import disk
+from convoscope.arrays import Array
+from convoscope.errors import RunError
+from convoscope.metrics.predictions import HeadPredictions, Predictions
+
+
+def read_json(run: Path, name: str) -> object:
+    """The decoded content of a JSON file.
+
+    Raises:
+        RunError: if the file is missing or cut short.
+    """
+    file = run / name
+    if not file.is_file():
+        raise missing(run, name)
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise RunError(
+            f"{file}: must be JSON, reading it gave {error}: the run was not written whole; "
+            "delete the folder or train again with --out elsewhere"
+        ) from error
+
+
+def write_json(run: Path, name: str, content: Mapping[str, Any]) -> None:
+    """Write an object as JSON."""
+    disk.write_text(run / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_arrays(run: Path, name: str) -> dict[str, Array]:
+    """The arrays of a safetensors file.
+
+    Raises:
+        RunError: if the file is missing or cut short.
+    """
+    file = run / name
+    if not file.is_file():
+        raise missing(run, name)
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RunError(
+            f"{file}: must be a safetensors file, reading it gave {error}: the file was cut short; "
+            f"go on from the last epoch with  convoscope train --resume {run}"
+        ) from error
+
+
+def write_arrays(run: Path, name: str, arrays: Mapping[str, Array]) -> None:
+    """Write arrays as safetensors."""
+    whole = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    disk.write(run / name, lambda temporary: _save_arrays(temporary, whole))
+
+
+def write_predictions(run: Path, name: str, predictions: Predictions) -> None:
+    """Write predictions as ``.npz``: the ids, and per head its classes, labels and logits."""
+    heads = [
+        {"name": head, "classes": said.class_names, "output": said.output}
+        for head, said in predictions.heads.items()
+    ]
+    arrays: dict[str, Array] = {
+        "ids": np.array(predictions.ids, dtype=np.str_),
+        "heads": np.array(json.dumps(heads)),
+    }
+    for head, said in predictions.heads.items():
+        arrays[f"labels/{head}"] = said.labels
+        arrays[f"logits/{head}"] = said.logits
+    disk.write(run / name, lambda temporary: _save_npz(temporary, arrays))
+
+
+def read_predictions(run: Path, name: str, split: str) -> Predictions:
+    """The predictions of a file that :func:`write_predictions` wrote.
+
+    Raises:
+        RunError: if the file is cut short.
+    """
+    file = run / name
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return Predictions(
+                split=split,
+                ids=tuple(arrays["ids"].tolist()),
+                heads={
+                    head["name"]: HeadPredictions(
+                        class_names=tuple(head["classes"]),
+                        labels=arrays[f"labels/{head['name']}"],
+                        logits=arrays[f"logits/{head['name']}"],
+                        output=head["output"],
+                    )
+                    for head in json.loads(str(arrays["heads"]))
+                },
+            )
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise RunError(
+            f"{file}: must hold saved predictions, reading it gave {error}: delete the file and "
+            f"make it again with  convoscope evaluate {run}"
+        ) from error
+
+
+def missing(run: Path, name: str) -> RunError:
+    """The error for a file of a run that is not there."""
+    if not run.exists():
+        return RunError(f"{run}: there is no such run folder: see  convoscope runs list")
+    if not (run / "run.json").exists():
+        return RunError(
+            f"{run}: a run folder must hold run.json, this one does not: name another folder"
+        )
+    return RunError(
+        f"{run}: {name} is missing, the run was not finished: "
+        f"go on with  convoscope train --resume {run}"
+    )
+
+
+def _save_npz(file: Path, arrays: Mapping[str, Array]) -> None:
+    with file.open("wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+def _save_arrays(file: Path, arrays: Mapping[str, Array]) -> None:
+    """Save as safetensors; its library reports a full disk as text, which becomes an OSError."""
+    try:
+        save_file(dict(arrays), file)
+    except SafetensorError as error:
+        code = re.search(r"os error (\d+)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(file)) from error
