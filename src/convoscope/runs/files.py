@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from convoscope import disk
-from convoscope.arrays import Array
+from convoscope.arrays import Array, ByteArray
 from convoscope.errors import RunError
 from convoscope.metrics.predictions import HeadPredictions, Predictions
 
@@ -113,6 +113,31 @@ def read_predictions(run: Path, name: str, split: str) -> Predictions:
         raise RunError(
             f"{file}: must hold saved predictions, reading it gave {error}: delete the file and "
             f"make it again with  convoscope evaluate {run}"
+        ) from error
+
+
+def write_samples(run: Path, name: str, ids: Sequence[str], thumbnails: ByteArray) -> None:
+    """Write small pictures (M, H, W, C) uint8 and their ids as ``.npz``."""
+    arrays = {"ids": np.array(list(ids), dtype=np.str_), "thumbnails": thumbnails}
+    disk.write(run / name, lambda temporary: _save_npz(temporary, arrays))
+
+
+def read_samples(run: Path, name: str) -> dict[str, ByteArray]:
+    """The pictures (H, W, C) uint8 by id; empty if there is no such file.
+
+    Raises:
+        RunError: if the file is cut short.
+    """
+    file = run / name
+    if not file.exists():
+        return {}
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return dict(zip(arrays["ids"].tolist(), arrays["thumbnails"], strict=True))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise RunError(
+            f"{file}: must hold small pictures, reading it gave {error}: delete the file, the "
+            "report then does without them"
         ) from error
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from convoscope import disk
-from convoscope.arrays import Array
+from convoscope.arrays import Array, ByteArray
 from convoscope.errors import RunError
 from convoscope.metrics.predictions import Predictions
 from convoscope.runs import files
@@ -115,6 +115,23 @@ class Run:
                 f"convoscope train --resume {self.path}"
             )
         return files.read_predictions(self.path, name, split)
+
+    # -- samples ------------------------------------------------------------------------------
+
+    def write_samples(self, ids: Sequence[str], thumbnails: ByteArray) -> None:
+        """Write ``samples.npz``: a small picture (H, W, C) for each id, as (M, H, W, C) uint8.
+
+        Which ids a report needs says :func:`convoscope.metrics.mistakes.pictures_needed`.
+        """
+        files.write_samples(self.path, "samples.npz", ids, thumbnails)
+
+    def samples(self) -> dict[str, ByteArray]:
+        """The small pictures (H, W, C) uint8 by id; empty if none were stored.
+
+        Raises:
+            RunError: if the file was not written whole.
+        """
+        return files.read_samples(self.path, "samples.npz")
 
     # -- model --------------------------------------------------------------------------------
 
