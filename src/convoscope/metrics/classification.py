@@ -18,7 +18,7 @@ from convoscope.metrics.predictions import HeadPredictions, Predictions
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """Per class the images right, truly of it, and predicted to be it: (K,) or, resampled, (R, K)."""
+    """Per class the images right, truly of it, and predicted to be it: (K,), or (R, K)."""
 
     correct: IntArray
     support: IntArray
