@@ -6,13 +6,13 @@ A command's module is imported only when the command is run, so that ``--help`` 
 from __future__ import annotations
 
 import importlib
-import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
 from convoscope import __version__
-from convoscope.errors import ConvoscopeError, unknown_name
+from convoscope.cli.failures import run_or_exit
+from convoscope.errors import unknown_name
 
 
 class Entry(NamedTuple):
@@ -34,6 +34,11 @@ COMMANDS: dict[str, Entry] = {
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are run."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program; a mistake of the user becomes one sentence and exit code 2."""
+        options["standalone_mode"] = False
+        return run_or_exit(lambda: super(LazyGroup, self).main(*args, **options))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Every command, by name."""
@@ -59,6 +64,7 @@ class LazyGroup(click.Group):
 
 
 @click.group(
+    "convoscope",
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -67,16 +73,14 @@ def program() -> None:
     r"""From a folder of images to a trained, tested, explained classifier.
 
     \b
-    convoscope train PHOTOS --model small      train, test and report
-    convoscope predict runs/PHOTOS-small-1 x.jpg
-    convoscope describe vgg19                  layers, sizes, costs, receptive fields
+    convoscope train PHOTOS --model small          train, test and report
+    convoscope predict runs/PHOTOS-small-1 x.jpg   say what is in a picture
+    convoscope describe vgg19                      layers, sizes, costs, receptive fields
+
+    Each command tells more with --help.
     """
 
 
 def main() -> None:
-    """Run the program; a :class:`ConvoscopeError` becomes one sentence and exit code 2."""
-    try:
-        program()
-    except ConvoscopeError as error:
-        print(f"convoscope: {error}", file=sys.stderr)
-        sys.exit(2)
+    """Run the program named on the command line."""
+    program(prog_name="convoscope")

@@ -1,0 +1,209 @@
+"""The options of ``convoscope train``: each says one setting of a training run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from convoscope.cli.grouped import grouped, setting
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+
+_FILE = click.Path(path_type=Path)
+
+_NETWORK: tuple[Decorator[Any], ...] = (
+    grouped(
+        "--model",
+        "-m",
+        heading="Network",
+        metavar="NAME|FILE",
+        help="A ready-made network (small, given-net, own-net, lenet-5, vgg16, ...; "
+        "'convoscope describe NAME' shows it) or a YAML file. Always trained from scratch.",
+    ),
+    setting(
+        "--set",
+        heading="Network",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="An option of the network, such as --set blocks=3; may be given again.",
+    ),
+    setting(
+        "--input",
+        heading="Network",
+        metavar="[CxHxW]",
+        help="Size of the images that the network sees: 3x64x64, 64x96 (height x width) or 64. "
+        "Without it the network's own.",
+    ),
+    setting(
+        "--from",
+        key="from_run",
+        heading="Network",
+        metavar="RUN",
+        help="Start from that run's parameters, where name and shape agree; the others are fresh.",
+    ),
+)
+
+_DATA: tuple[Decorator[Any], ...] = (
+    setting(
+        "--resize",
+        heading="Data",
+        type=click.Choice(["squash", "crop", "pad"]),
+        help="squash changes the aspect, crop takes the middle, pad adds black bars.",
+    ),
+    setting(
+        "--validation",
+        heading="Data",
+        type=float,
+        metavar="PART",
+        help="Part held out to stop early and to choose the best epoch.",
+    ),
+    setting(
+        "--test",
+        heading="Data",
+        type=float,
+        metavar="PART",
+        help="Part held out to test once, where the folder is not split already.",
+    ),
+    setting("--split", heading="Data", metavar="FILE", help="Use the split.csv of another run."),
+    setting(
+        "--skip-unreadable",
+        heading="Data",
+        is_flag=True,
+        help="Leave out images that cannot be decoded; the report names them.",
+    ),
+    setting(
+        "--allow-leak",
+        heading="Data",
+        is_flag=True,
+        help="Go on although the same picture is in two splits; the report says so.",
+    ),
+    setting(
+        "--augment",
+        heading="Data",
+        metavar="POLICY",
+        help="How training images are varied: none, flip, light, ...",
+    ),
+)
+
+_LEARNING: tuple[Decorator[Any], ...] = (
+    setting("--epochs", "-e", heading="Learning", type=int, help="At most so many."),
+    setting("--batch", "-b", heading="Learning", type=int, help="Images per step."),
+    setting(
+        "--optimiser",
+        "--optimizer",
+        heading="Learning",
+        type=click.Choice(["adam", "adamw", "sgd"]),
+        help="The rule that turns gradients into steps.",
+    ),
+    setting("--learning-rate", "-l", heading="Learning", type=float, help="Size of the steps."),
+    setting("--momentum", heading="Learning", type=float, help="For sgd."),
+    setting("--nesterov", heading="Learning", is_flag=True, help="Nesterov's momentum, for sgd."),
+    setting(
+        "--weight-decay",
+        heading="Learning",
+        type=float,
+        help="L2 for sgd and adam, decoupled for adamw.",
+    ),
+    setting(
+        "--schedule",
+        heading="Learning",
+        type=click.Choice(["none", "step", "cosine", "plateau"]),
+        help="How the learning rate falls.",
+    ),
+    setting(
+        "--schedule-every",
+        heading="Learning",
+        type=int,
+        metavar="EPOCHS",
+        help="step: between two falls; plateau: waited for a better validation loss.",
+    ),
+    setting(
+        "--schedule-factor",
+        heading="Learning",
+        type=float,
+        metavar="FACTOR",
+        help="What step and plateau multiply the learning rate by.",
+    ),
+    setting(
+        "--warmup",
+        heading="Learning",
+        type=int,
+        metavar="EPOCHS",
+        help="Epochs in which the learning rate first rises from 0.",
+    ),
+    setting(
+        "--patience",
+        heading="Learning",
+        type=int,
+        metavar="EPOCHS",
+        help="Stop after so many without a better validation loss; 0 never stops early.",
+    ),
+    setting(
+        "--class-weights",
+        heading="Learning",
+        type=click.Choice(["none", "balanced"]),
+        help="balanced lets rare classes weigh as much as frequent ones.",
+    ),
+    setting(
+        "--label-smoothing",
+        heading="Learning",
+        type=float,
+        metavar="PART",
+        help="Part of each label that is spread over all classes.",
+    ),
+)
+
+_COMPUTING: tuple[Decorator[Any], ...] = (
+    setting("--seed", "-s", heading="Computing", type=int, help="Same seed, same result."),
+    setting(
+        "--engine",
+        heading="Computing",
+        type=click.Choice(["torch", "numpy"]),
+        help="numpy is the readable one, written from scratch.",
+    ),
+    setting("--device", "-d", heading="Computing", help="auto, cpu, cuda, cuda:1 or mps."),
+    setting(
+        "--precision",
+        heading="Computing",
+        type=click.Choice(["float32", "float64", "bfloat16"]),
+        help="bfloat16 is faster where the device has it.",
+    ),
+)
+
+_RUN: tuple[Decorator[Any], ...] = (
+    grouped(
+        "--out",
+        "-o",
+        heading="Run",
+        type=_FILE,
+        metavar="DIR",
+        help="Folder of the run. [runs/<data>-<model>-<n>]",
+    ),
+    grouped(
+        "--resume",
+        heading="Run",
+        type=_FILE,
+        metavar="RUN",
+        help="Go on with an unfinished run from its last epoch, with its own settings.",
+    ),
+    grouped(
+        "--settings",
+        heading="Run",
+        type=_FILE,
+        metavar="FILE",
+        help="Read settings from YAML lines such as  learning-rate: 0.01 ; options override them.",
+    ),
+    grouped("--no-report", heading="Run", is_flag=True, help="Do not write report.html."),
+    grouped("--quiet", "-q", heading="Run", is_flag=True, help="Print the summary alone."),
+)
+
+
+def train_options(function: F) -> F:
+    """Give a command every option of training, in the order in which ``--help`` shows them."""
+    for option in reversed((*_NETWORK, *_DATA, *_LEARNING, *_COMPUTING, *_RUN)):
+        function = option(function)
+    return function

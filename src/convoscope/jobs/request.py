@@ -1,0 +1,171 @@
+"""Everything that a training run can be asked, as one flat value of plain words and numbers.
+
+The same names are keyword arguments in Python, options on the command line (with ``-`` for ``_``),
+keys of a settings file and keys of ``settings`` in ``run.json``. This file imports nothing heavy,
+so that ``--help`` can say the defaults.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from convoscope.errors import SettingsError, unknown_name
+
+OptionValue: TypeAlias = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainRequest:
+    """What to train on what, and how.
+
+    ``data`` is a folder of images or the name of an embedded set, ``model`` a zoo network or a
+    YAML file, ``set`` that zoo network's own options. ``input`` is ``"3x64x64"``, ``"64x96"``
+    (height x width) or ``"64"``; without it the data or the network decides. ``split`` is a
+    ``split.csv`` to use again, ``from_run`` a run whose parameters to start from. ``patience`` 0
+    never stops early. The remaining names are those of
+    :class:`~convoscope.training.settings.TrainingSettings`,
+    :class:`~convoscope.network.Optimiser` and :func:`convoscope.engines.build`.
+    """
+
+    data: str
+    model: str
+    set: Mapping[str, OptionValue] = field(default_factory=dict)
+    input: str | None = None
+    from_run: str | None = None
+
+    resize: Literal["squash", "crop", "pad"] = "squash"
+    validation: float = 0.1
+    test: float = 0.2
+    split: str | None = None
+    skip_unreadable: bool = False
+    allow_leak: bool = False
+
+    epochs: int = 50
+    batch: int = 32
+    optimiser: Literal["adam", "adamw", "sgd"] = "adam"
+    learning_rate: float = 0.001
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    schedule: Literal["none", "step", "cosine", "plateau"] = "none"
+    schedule_every: int = 10
+    schedule_factor: float = 0.1
+    warmup: int = 0
+    augment: str = "none"
+    patience: int = 10
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: float = 0.0
+
+    seed: int = 0
+    engine: Literal["torch", "numpy"] = "torch"
+    device: str = "auto"
+    precision: Literal["float32", "float64", "bfloat16"] = "float32"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that ``run.json`` holds as ``settings``."""
+        return asdict(self)
+
+    def absolute(self) -> TrainRequest:
+        """The same request with every file and folder named from the root of the disk, so that
+        it can be asked again from anywhere.
+        """
+        files = {
+            name: os.path.abspath(value)  # noqa: PTH100 - must not follow links
+            for name in ("data", "model", "split", "from_run")
+            if (value := getattr(self, name)) is not None and Path(value).exists()
+        }
+        return replace(self, **files)
+
+    def command(self) -> tuple[str, ...]:
+        """The words of the command that asks for this; settings at their default are left out."""
+        words = ["convoscope", "train", self.data, "--model", self.model]
+        for name, value in self._changed():
+            if name == "set":
+                for key, option in value.items():
+                    words += ["--set", f"{key}={option_text(option)}"]
+            elif value is True:
+                words.append(flag(name))
+            else:
+                words += [flag(name), str(value)]
+        return tuple(words)
+
+    def _changed(self) -> Iterator[tuple[str, Any]]:
+        for name, default in defaults().items():
+            if (value := getattr(self, name)) != default:
+                yield name, value
+
+
+def defaults() -> dict[str, Any]:
+    """The settings that have a default, in order, with it."""
+    return {
+        f.name: {} if f.name == "set" else f.default
+        for f in fields(TrainRequest)
+        if f.name not in ("data", "model")
+    }
+
+
+def check_names(settings: Mapping[str, object]) -> None:
+    """Refuse a setting that :class:`TrainRequest` does not have.
+
+    Raises:
+        UnknownNameError: names the nearest setting.
+    """
+    known = {f.name for f in fields(TrainRequest)}
+    for name in settings:
+        if name not in known:
+            raise unknown_name("setting", name, known)
+
+
+def flag(setting: str) -> str:
+    """The option that says a setting on the command line."""
+    return "--from" if setting == "from_run" else "--" + setting.replace("_", "-")
+
+
+def option_text(value: OptionValue) -> str:
+    """A zoo option as one writes it after ``--set name=``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def option_value(text: str) -> OptionValue:
+    """What one means by that text: yes or no, a whole number, a number, or a word."""
+    if text.lower() in ("true", "yes", "on", "false", "no", "off"):
+        return text.lower() in ("true", "yes", "on")
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def input_shape(text: str, channels: int) -> tuple[int, int, int]:
+    """``"3x64x64"``, ``"64x96"`` (height x width) or ``"64"`` as ``(C, H, W)``.
+
+    ``channels`` are those of the network, where the text does not say them.
+
+    Raises:
+        SettingsError: if it is none of the three, or a number is below 1.
+    """
+    try:
+        numbers = [int(number) for number in text.lower().split("x")]
+    except ValueError:
+        numbers = []
+    if not 1 <= len(numbers) <= 3 or min(numbers) < 1 or (len(numbers) == 3 and numbers[0] == 2):
+        raise SettingsError(
+            f"input must be CHANNELSxHEIGHTxWIDTH, HEIGHTxWIDTH or one size, such as 3x64x64, "
+            f"64x96 or 64, got {text!r}: write it like that"
+        )
+    if len(numbers) == 1:
+        numbers = numbers * 2
+    c, h, w = numbers if len(numbers) == 3 else [channels, *numbers]
+    return c, h, w
+
+
+def quoted(command: tuple[str, ...]) -> str:
+    """A command as one types it into a shell."""
+    return shlex.join(command)

@@ -1,0 +1,115 @@
+"""From settings as a person gives them (keywords, a YAML file, a run's record) to a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from convoscope.errors import RunError, SettingsError, placed
+from convoscope.jobs.request import TrainRequest, check_names
+from convoscope.network import Optimiser
+from convoscope.training.settings import Schedule, TrainingSettings
+
+_ADAPTER = TypeAdapter(TrainRequest)
+
+
+def request(settings: Mapping[str, Any]) -> TrainRequest:
+    """The request that these settings make, each of its own kind.
+
+    Raises:
+        UnknownNameError: if there is no such setting; names the nearest.
+        SettingsError: if a value is not of the setting's kind, or out of its range.
+    """
+    check_names(settings)
+    for name in ("data", "model"):
+        if not settings.get(name):
+            raise SettingsError(f"{name} must be given, got none: {_ADVICE[name]}")
+    values = {**settings, "data": str(settings["data"]), "model": str(settings["model"])}
+    try:
+        asked = _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:1])
+        law = first["msg"][0].lower() + first["msg"][1:]
+        raise SettingsError(f"{name}: {law}, got {first['input']!r}: correct it") from error
+    training_settings(asked)
+    return asked
+
+
+def read_settings(file: Path) -> dict[str, Any]:
+    """The settings in a YAML or JSON file.
+
+    Raises:
+        SettingsError: if the file is missing or is not ``name: value`` lines.
+        UnknownNameError: if there is no such setting; names the nearest.
+    """
+    if not file.is_file():
+        raise SettingsError(f"{file}: there is no such settings file: name one that exists")
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"{file}: must be YAML, reading it gave: {reason}: mend it") from error
+    if not isinstance(content, dict):
+        raise SettingsError(
+            f"{file}: must hold lines such as  epochs: 20 , got {type(content).__name__}: mend it"
+        )
+    settings = {str(key).replace("-", "_"): value for key, value in content.items()}
+    with placed(str(file)):
+        check_names(settings)
+    return settings
+
+
+def asked_request(run: Path, settings: Mapping[str, Any]) -> TrainRequest:
+    """The request that a run's record holds.
+
+    Raises:
+        RunError: if the record does not hold a whole one.
+    """
+    try:
+        return request(settings)
+    except (LookupError, ValueError) as error:
+        raise RunError(
+            f"{run}: run.json must hold the settings of a training run, got: {error}: "
+            "train again with --out elsewhere"
+        ) from error
+
+
+def training_settings(asked: TrainRequest) -> TrainingSettings:
+    """The part of the request that the training loop needs.
+
+    Raises:
+        SettingsError: if a number is out of its range.
+    """
+    return TrainingSettings(
+        epochs=asked.epochs,
+        batch_size=asked.batch,
+        optimiser=Optimiser(
+            kind=asked.optimiser,
+            learning_rate=asked.learning_rate,
+            momentum=asked.momentum,
+            nesterov=asked.nesterov,
+            weight_decay=asked.weight_decay,
+        ),
+        schedule=Schedule(
+            kind=asked.schedule,
+            every=asked.schedule_every,
+            factor=asked.schedule_factor,
+            warmup=asked.warmup,
+        ),
+        augment=asked.augment,
+        patience=asked.patience or None,
+        class_weights=asked.class_weights,
+        label_smoothing=asked.label_smoothing,
+        seed=asked.seed,
+    )
+
+
+_ADVICE = {
+    "data": "name a folder with one folder of images per class",
+    "model": "name a network with --model, 'small' is a good start for photographs, or a YAML file",
+}
