@@ -1,0 +1,67 @@
+"""Which folder a new run gets: never one that holds something already."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from convoscope import disk
+from convoscope.errors import RunError
+from convoscope.runs import Run
+
+
+def claim(out: str | Path | None, *, data: str, model: str) -> Run:
+    """Make the folder of a new run: ``out``, or the first free ``runs/<data>-<model>-<n>``.
+
+    Raises:
+        RunError: if ``out`` is there and not empty; says how to go on with an unfinished run.
+        StorageError: if the folder cannot be made.
+    """
+    if out is not None:
+        return _claim_named(Path(out))
+    stem = "-".join(filter(None, (_word(data), _word(model)))) or "run"
+    folder, number = Path("runs"), 1
+    with disk.storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                path = folder / f"{stem}-{number}"
+                path.mkdir()
+                return Run(path)
+            except FileExistsError:
+                number += 1
+
+
+def _claim_named(path: Path) -> Run:
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunError(f"{path}: a new run needs a folder of its own, {_found(path)}")
+    with disk.storing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return Run(path)
+
+
+def _found(path: Path) -> str:
+    if not path.is_dir():
+        return "this is a file: choose another --out"
+    if not (path / "run.json").exists():
+        return "this one holds other files: choose another --out"
+    try:
+        finished = Run(path).record().status == "finished"
+    except RunError:
+        return "this one holds half a run: choose another --out, or delete the folder"
+    if finished:
+        return (
+            "this one holds a finished run: choose another --out, or first  "
+            f"convoscope runs rm {path}"
+        )
+    return (
+        "this one holds an unfinished run: go on with it by  "
+        f"convoscope train --resume {path}  or choose another --out"
+    )
+
+
+def _word(name: str) -> str:
+    """The last part of a path or name, in letters that every disk and shell takes."""
+    last = Path(name).resolve().name if name in (".", "..") else Path(name).name
+    stem = re.sub(r"\.(ya?ml|json)$", "", last)
+    return re.sub(r"[^\w.-]+", "-", stem).strip("-.")
