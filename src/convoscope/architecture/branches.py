@@ -25,6 +25,7 @@ from convoscope.architecture.protocol import (
     Free,
     Shape,
     Shapes,
+    check_choices,
     check_counts,
 )
 from convoscope.architecture.windows import POINT, Window, whole
@@ -48,6 +49,7 @@ class Residual(Free):
     def __post_init__(self) -> None:
         if not self.body:
             raise ArchitectureError(f"layer {self.name!r}: body must hold at least one layer")
+        check_choices(self, activation=ActivationName)
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape that body and shortcut agree on.

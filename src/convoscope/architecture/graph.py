@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias
 from convoscope.architecture.branches import AnyLayer, Parallel, Residual
 from convoscope.architecture.layers import Conv2d, Dense
 from convoscope.architecture.protocol import Shape
+from convoscope.architecture.windows import LARGEST_SIDE
 from convoscope.errors import ArchitectureError, ShapeError, UnknownNameError, placed, unknown_name
 
 Output: TypeAlias = Literal["softmax", "sigmoid"]
@@ -211,8 +212,11 @@ def _every_layer(architecture: Architecture) -> Iterator[AnyLayer]:
 
 
 def _check_input(shape: Shape) -> None:
-    if len(shape) != 3 or min(shape) < 1:
-        raise ShapeError(f"input_shape must be (channels, height, width), each >= 1, got {shape}")
+    if len(shape) != 3 or not all(type(n) is int and 1 <= n <= LARGEST_SIDE for n in shape):
+        raise ShapeError(
+            "input_shape must be (channels, height, width), each an int from 1 to "
+            f"{LARGEST_SIDE}, got {shape}"
+        )
 
 
 def _check_names(what: str, names: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from convoscope.architecture.protocol import (
     ActivationName,
@@ -23,11 +23,14 @@ from convoscope.architecture.protocol import (
     Free,
     Initialisation,
     Pointwise,
+    Pooling,
     Shape,
     Shapes,
     ToVector,
+    check_choices,
     check_counts,
     check_padding,
+    check_pooling,
     map_size,
 )
 from convoscope.architecture.windows import POINT, Padding, Window, places, window
@@ -58,6 +61,7 @@ class Conv2d(Counted, Bufferless):
     def __post_init__(self) -> None:
         check_counts(self, "filters", "kernel_size", "stride", "dilation", "groups")
         check_padding(self.name, self.padding)
+        check_choices(self, activation=ActivationName, initialisation=Initialisation)
 
     def output_shape(self, shape: Shape) -> Shape:
         """``(C, H, W)`` to ``(F, H', W')``, where ``H' = (H + 2p - d(k - 1) - 1) // s + 1``.
@@ -121,6 +125,7 @@ class SeparableConv2d(Counted, Bufferless):
     def __post_init__(self) -> None:
         check_counts(self, "filters", "kernel_size", "stride", "dilation")
         check_padding(self.name, self.padding)
+        check_choices(self, activation=ActivationName, initialisation=Initialisation)
 
     def output_shape(self, shape: Shape) -> Shape:
         """``(C, H, W)`` to ``(F, H', W')``, the places of :class:`Conv2d`."""
@@ -152,39 +157,8 @@ class SeparableConv2d(Counted, Bufferless):
         )
 
 
-class _Pool2d(Free):
-    """The arithmetic that both poolings share."""
-
-    __slots__ = ()
-
-    kernel_size: int
-    stride: int | None
-    padding: Padding
-    ceil_mode: bool
-
-    def output_shape(self, shape: Shape) -> Shape:
-        """``(C, H, W)`` to ``(C, H', W')``.
-
-        Raises:
-            ShapeError: if the window is larger than the padded map.
-        """
-        channels, size = map_size(shape)
-        view = self.window(shape)
-        count = places(size, view, kernel_size=self.kernel_size, ceil_mode=self.ceil_mode)
-        return (channels, *count)
-
-    def window(self, shape: Shape) -> Window:
-        """The pool's window."""
-        return window(
-            map_size(shape)[1],
-            kernel_size=self.kernel_size,
-            stride=self.stride or self.kernel_size,
-            padding=self.padding,
-        )
-
-
 @dataclass(frozen=True, slots=True)
-class MaxPool2d(_Pool2d):
+class MaxPool2d(Pooling):
     """The maximum of each window; padding counts as minus infinity. ``stride`` is the kernel
     size unless given. With ``ceil_mode`` a last window may stick out of the map.
     """
@@ -198,11 +172,11 @@ class MaxPool2d(_Pool2d):
     kind: Literal["max_pool2d"] = "max_pool2d"
 
     def __post_init__(self) -> None:
-        _pool_is_valid(self)
+        check_pooling(self)
 
 
 @dataclass(frozen=True, slots=True)
-class AvgPool2d(_Pool2d):
+class AvgPool2d(Pooling):
     """The mean over those pixels of each window that lie inside the map. ``stride`` is the kernel
     size unless given. With ``ceil_mode`` a last window may stick out of the map.
     """
@@ -216,7 +190,7 @@ class AvgPool2d(_Pool2d):
     kind: Literal["avg_pool2d"] = "avg_pool2d"
 
     def __post_init__(self) -> None:
-        _pool_is_valid(self)
+        check_pooling(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +245,16 @@ class BatchNorm(Counted, Pointwise):
     eps: float = 1e-5
     kind: Literal["batch_norm"] = "batch_norm"
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum <= 1:
+            raise ArchitectureError(
+                f"layer {self.name!r}: momentum must lie in 0..1, got {self.momentum}"
+            )
+        if not 0 < self.eps < math.inf:
+            raise ArchitectureError(
+                f"layer {self.name!r}: eps must be a finite number above 0, got {self.eps}"
+            )
+
     def parameter_shapes(self, shape: Shape) -> Shapes:
         """``weight`` and ``bias``, (C,) each."""
         return {"weight": (shape[0],), "bias": (shape[0],)}
@@ -293,11 +277,7 @@ class Activation(Free, Pointwise):
     kind: Literal["activation"] = "activation"
 
     def __post_init__(self) -> None:
-        if self.function not in get_args(ActivationName):
-            raise ArchitectureError(
-                f"layer {self.name!r}: function must be one of "
-                f"{', '.join(get_args(ActivationName))}, got {self.function!r}"
-            )
+        check_choices(self, function=ActivationName)
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,6 +313,7 @@ class Dense(Counted, Bufferless):
 
     def __post_init__(self) -> None:
         check_counts(self, "units")
+        check_choices(self, activation=ActivationName, initialisation=Initialisation)
 
     def output_shape(self, shape: Shape) -> Shape:
         """``(units,)``.
@@ -359,13 +340,3 @@ class Dense(Counted, Bufferless):
     def window(self, shape: Shape) -> Window:
         """One cell: a vector has no neighbours left."""
         return POINT
-
-
-def _pool_is_valid(layer: MaxPool2d | AvgPool2d) -> None:
-    check_counts(layer, "kernel_size", *(["stride"] if layer.stride is not None else []))
-    check_padding(layer.name, layer.padding)
-    if isinstance(layer.padding, int) and layer.padding > layer.kernel_size // 2:
-        raise ArchitectureError(
-            f"layer {layer.name!r}: padding of a pooling layer must be at most half its kernel, "
-            f"got padding {layer.padding} for a {layer.kernel_size}x{layer.kernel_size} window"
-        )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
-from convoscope.architecture.windows import POINT, Padding, Size, Window, whole
+from convoscope.architecture.windows import POINT, Padding, Size, Window, places, whole, window
 from convoscope.errors import ArchitectureError, ShapeError
 
 Shape: TypeAlias = tuple[int, ...]
@@ -19,6 +19,8 @@ ActivationName: TypeAlias = Literal[
     "relu", "relu6", "elu", "selu", "gelu", "silu", "leaky_relu", "tanh", "sigmoid"
 ]
 Initialisation: TypeAlias = Literal["kaiming", "xavier", "fan_in"]
+
+_LARGEST = 2**31 - 1
 
 
 class Layer(Protocol):
@@ -98,6 +100,46 @@ class ToVector(Free):
         return whole((shape[1], shape[2])) if len(shape) == 3 else POINT
 
 
+class Pooling(Free):
+    """The arithmetic that maximum and average pooling share."""
+
+    __slots__ = ()
+
+    kernel_size: int
+    stride: int | None
+    padding: Padding
+    ceil_mode: bool
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """``(C, H, W)`` to ``(C, H', W')``.
+
+        Raises:
+            ShapeError: if the window is larger than the padded map.
+        """
+        channels, size = map_size(shape)
+        view = self.window(shape)
+        count = places(size, view, kernel_size=self.kernel_size, ceil_mode=self.ceil_mode)
+        return (channels, *count)
+
+    def window(self, shape: Shape) -> Window:
+        """The pool's window."""
+        return window(
+            map_size(shape)[1],
+            kernel_size=self.kernel_size,
+            stride=self.stride or self.kernel_size,
+            padding=self.padding,
+        )
+
+
+class _PoolingLayer(Layer, Protocol):
+    @property
+    def kernel_size(self) -> int: ...
+    @property
+    def stride(self) -> int | None: ...
+    @property
+    def padding(self) -> Padding: ...
+
+
 def map_size(shape: Shape) -> tuple[int, Size]:
     """Channels and size of maps of ``shape``.
 
@@ -120,6 +162,22 @@ def check_counts(layer: Layer, *fields: str) -> None:
             raise ArchitectureError(
                 f"layer {layer.name!r}: {field} must be an int >= 1, got {value!r}"
             )
+        if value > _LARGEST:
+            raise ArchitectureError(
+                f"layer {layer.name!r}: {field} must be at most {_LARGEST}, got a number of "
+                f"{value.bit_length()} bits: write a smaller one"
+            )
+
+
+def check_choices(layer: Layer, **allowed: Any) -> None:
+    """Raise ``ArchitectureError`` unless each field is one of its literal's values, or ``None``."""
+    for field, literal in allowed.items():
+        value = getattr(layer, field)
+        if value is not None and value not in get_args(literal):
+            raise ArchitectureError(
+                f"layer {layer.name!r}: {field} must be one of {', '.join(get_args(literal))}, "
+                f"got {value!r}"
+            )
 
 
 def check_padding(name: str, padding: Padding) -> None:
@@ -128,4 +186,15 @@ def check_padding(name: str, padding: Padding) -> None:
     if not is_number and padding not in ("same", "valid"):
         raise ArchitectureError(
             f"layer {name!r}: padding must be an int >= 0, 'same' or 'valid', got {padding!r}"
+        )
+
+
+def check_pooling(layer: _PoolingLayer) -> None:
+    """Raise ``ArchitectureError`` unless window, stride and padding are possible together."""
+    check_counts(layer, "kernel_size", *(["stride"] if layer.stride is not None else []))
+    check_padding(layer.name, layer.padding)
+    if isinstance(layer.padding, int) and layer.padding > layer.kernel_size // 2:
+        raise ArchitectureError(
+            f"layer {layer.name!r}: padding of a pooling layer must be at most half its kernel, "
+            f"got padding {layer.padding} for a {layer.kernel_size}x{layer.kernel_size} window"
         )

@@ -14,19 +14,23 @@ from convoscope.errors import ShapeError
 Size: TypeAlias = tuple[int, int]
 Padding: TypeAlias = int | Literal["same", "valid"]
 
+LARGEST_SIDE = 2**16
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """What one output cell sees: output cell ``i`` covers input pixels
     ``i * stride - before`` to ``i * stride - before + extent - 1``.
 
-    ``extent`` counts the gaps of a dilated kernel; ``before`` and ``after`` are the padding.
+    ``extent`` counts the gaps of a dilated kernel, which looks at every ``dilation``-th pixel only;
+    ``before`` and ``after`` are the padding. With stride 0 every cell sees the same pixels.
     """
 
     extent: Size
     stride: Size
     before: Size
     after: Size
+    dilation: int = 1
 
 
 POINT = Window(extent=(1, 1), stride=(1, 1), before=(0, 0), after=(0, 0))
@@ -34,7 +38,7 @@ POINT = Window(extent=(1, 1), stride=(1, 1), before=(0, 0), after=(0, 0))
 
 def whole(size: Size) -> Window:
     """The window that covers a whole map at once, as global pooling and flattening do."""
-    return Window(extent=size, stride=(1, 1), before=(0, 0), after=(0, 0))
+    return Window(extent=size, stride=(0, 0), before=(0, 0), after=(0, 0))
 
 
 def window(
@@ -53,6 +57,7 @@ def window(
         stride=(stride, stride),
         before=(before_h, before_w),
         after=(after_h, after_w),
+        dilation=dilation,
     )
 
 
@@ -63,7 +68,7 @@ def places(size: Size, window: Window, *, kernel_size: int, ceil_mode: bool = Fa
     that it starts inside the map or its left padding (PyTorch's rule).
 
     Raises:
-        ShapeError: if the window is larger than the padded map.
+        ShapeError: if the window is larger than the padded map, or padding blows the map up.
     """
     counts = []
     for axis, n in enumerate(size):
@@ -71,15 +76,25 @@ def places(size: Size, window: Window, *, kernel_size: int, ceil_mode: bool = Fa
         room, step = n + before + after - window.extent[axis], window.stride[axis]
         if room < 0:
             raise ShapeError(
-                f"a {kernel_size}x{kernel_size} kernel{_spread(kernel_size, window)} with padding "
-                f"{before} does not fit in a map of {size[0]}x{size[1]}: "
-                "use a smaller kernel, more padding, or fewer poolings before it"
+                f"{_article(kernel_size)} {kernel_size}x{kernel_size} kernel"
+                f"{_spread(kernel_size, window)} with padding {before} does not fit "
+                f"in a map of {size[0]}x{size[1]}: use a smaller kernel, more padding, or fewer "
+                "poolings before it"
             )
         count = room // step + 1
         if ceil_mode and room % step and count * step < n + before:
             count += 1
+        if count > LARGEST_SIDE:
+            raise ShapeError(
+                f"a map must be at most {LARGEST_SIDE} places wide and high, padding {before} on a "
+                f"map of {size[0]}x{size[1]} makes it larger: use less padding"
+            )
         counts.append(count)
     return counts[0], counts[1]
+
+
+def _article(number: int) -> str:
+    return "an" if str(number).startswith("8") or number in (11, 18) else "a"
 
 
 def _spread(kernel_size: int, window: Window) -> str:
