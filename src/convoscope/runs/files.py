@@ -47,6 +47,26 @@ def write_json(run: Path, name: str, content: Mapping[str, Any]) -> None:
     disk.write_text(run / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_lines(run: Path, name: str) -> list[dict[str, Any]]:
+    """The object on each line of a file; none if there is no such file.
+
+    Raises:
+        RunError: if a line is cut short.
+    """
+    file = run / name
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    objects = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            objects.append(json.loads(line))
+        except ValueError as error:
+            raise RunError(
+                f"{file}: line {number} must be JSON, reading it gave {error}: the run was not "
+                f"written whole; go on with  convoscope train --resume {run}"
+            ) from error
+    return objects
+
+
 def read_arrays(run: Path, name: str) -> dict[str, Array]:
     """The arrays of a safetensors file.
 
@@ -95,7 +115,7 @@ def read_predictions(run: Path, name: str, split: str) -> Predictions:
     """
     file = run / name
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return Predictions(
                 split=split,
                 ids=tuple(arrays["ids"].tolist()),
@@ -132,7 +152,7 @@ def read_samples(run: Path, name: str) -> dict[str, ByteArray]:
     if not file.exists():
         return {}
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return dict(zip(arrays["ids"].tolist(), arrays["thumbnails"], strict=True))
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise RunError(

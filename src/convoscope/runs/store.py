@@ -83,11 +83,12 @@ class Run:
         disk.write_text(self.path / "history.jsonl", lines)
 
     def history(self) -> list[dict[str, Any]]:
-        """The epochs so far, oldest first; empty before the first one ends."""
-        file = self.path / "history.jsonl"
-        if not file.exists():
-            return []
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        """The epochs so far, oldest first; empty before the first one ends.
+
+        Raises:
+            RunError: if a line is cut short.
+        """
+        return files.read_lines(self.path, "history.jsonl")
 
     # -- predictions --------------------------------------------------------------------------
 
@@ -196,6 +197,11 @@ class Run:
         return files.read_arrays(
             self.path, f"checkpoint/state-{progress['epoch']}.safetensors"
         ), progress
+
+    def drop_checkpoint(self) -> None:
+        """Remove what only going on would need."""
+        with disk.storing(self.path):
+            shutil.rmtree(self.path / "checkpoint", ignore_errors=True)
 
     def best(self, epoch: int) -> dict[str, Array]:
         """The best parameters of the checkpoint, those of that epoch."""
