@@ -37,9 +37,12 @@ class StepsDone:
 class EpochEnded:
     """An epoch's figures.
 
-    ``scores`` hold ``train_loss`` (mean of the steps, as learnt, with dropout and augmentation),
-    ``train_accuracy`` where it was measured, ``validation_loss``, ``validation_accuracy`` and,
-    with several heads, ``validation_accuracy/<head>``.
+    ``scores`` hold ``train_loss`` (mean of the steps, as learnt: with dropout, augmentation and
+    weights that still move), ``validation_loss`` and ``validation_accuracy`` of the weights at the
+    end of the epoch and, with several heads, ``validation_accuracy/<head>``, the plain one being
+    that of all heads right. Other splits that are watched score under their own names; the
+    training split then gives ``train_accuracy`` and, evaluated like the others,
+    ``train_evaluated_loss``. ``learning_rate`` is that of the epoch's last step.
     """
 
     epoch: int

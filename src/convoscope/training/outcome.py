@@ -1,0 +1,51 @@
+"""How training ended: by itself, because someone asked, or because the loss broke."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from convoscope.arrays import FloatArray
+from convoscope.errors import DivergedError
+from convoscope.training.checkpoint import EpochRecord
+from convoscope.training.events import StopReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """Where a number stopped being finite: the loss of ``step`` of ``epoch``, or, where ``step`` is
+    ``None``, ``what`` after its last step. The weights kept are those of ``kept_epoch``, 0 if none.
+    """
+
+    epoch: int
+    step: int | None
+    what: str
+    value: float
+    kept_epoch: int
+    learning_rate: float
+
+    def error(self) -> DivergedError:
+        """The sentence that says so."""
+        since = f"since step {self.step}" if self.step else "after the last step"
+        kept = f"the weights of epoch {self.kept_epoch}" if self.kept_epoch else "no weights"
+        return DivergedError(
+            f"epoch {self.epoch}: the {self.what} must be a finite number, it is {self.value} "
+            f"{since}, and {kept} were kept: "
+            f"train again with a learning rate below {self.learning_rate:g}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FitResult:
+    """``parameters`` are those of the best epoch. If training was interrupted before the first
+    epoch ended they are those of the last step and ``best_epoch`` is 0; if it diverged there, they
+    are ``None``.
+    """
+
+    reason: StopReason
+    epochs: int
+    best_epoch: int
+    parameters: Mapping[str, FloatArray] | None
+    history: tuple[EpochRecord, ...]
+    seconds: float
+    divergence: Divergence | None = None
