@@ -23,7 +23,7 @@ from convoscope.architecture.analysis import (
 from convoscope.architecture.formulas import Formula, Formulas, formulas
 from convoscope.architecture.graph import Architecture, logit_shapes, without_top
 from convoscope.architecture.protocol import Shape
-from convoscope.architecture.zoo import ZOO, make, resolve
+from convoscope.architecture.zoo import ZOO, resolve
 from convoscope.architecture.zoo.flexible import flexible_options
 from convoscope.errors import SettingsError
 
@@ -59,10 +59,7 @@ def describe(
     input_shape = parse_shape(input_text) if input_text else None
     classes = parse_classes(classes_text) if classes_text else None
     options = parse_options(settings)
-    if options:
-        architecture = make(network, input_shape=input_shape, classes=classes, **options)
-    else:
-        architecture = resolve(network, input_shape=input_shape, classes=classes)
+    architecture = resolve(network, input_shape=input_shape, classes=classes, **options)
     counted = _formulas(architecture, options) if network == "flexible" and not no_top else None
     analysis = analyse(without_top(architecture) if no_top else architecture)
     if as_json:
@@ -152,31 +149,40 @@ def _print(analysis: Analysis, counted: Formulas | None) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=_PIPE_WIDTH)
     console.print(f"{analysis.name}: input {_by(analysis.input_shape)}", markup=False)
-    console.print(_layer_table(analysis))
+    table = _layer_table(analysis)
+    if console.measure(table).maximum > console.width:
+        # Names tell most of what kinds do, and numbers cannot be folded.
+        table = _layer_table(analysis, with_kinds=False)
+    console.print(table)
     if counted:
         console.print(_formula_table(counted))
     for line in _totals(analysis):
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _layer_table(analysis: Analysis) -> Table:
+def _layer_table(analysis: Analysis, *, with_kinds: bool = True) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("layer", "total", overflow="fold")
-    table.add_column("kind", overflow="fold")
-    table.add_column("output", justify="right", no_wrap=True)
-    table.add_column("parameters", f"{analysis.parameters:,}", justify="right", no_wrap=True)
-    table.add_column("MACs", f"{analysis.macs:,}", justify="right", no_wrap=True)
-    memory = _memory(analysis.activation_bytes)
-    table.add_column("memory", memory, justify="right", no_wrap=True)
-    table.add_column("field", justify="right", no_wrap=True)
-    table.add_column("jump", justify="right", no_wrap=True)
+    table.add_column("\nlayer", "total", overflow="fold")
+    if with_kinds:
+        table.add_column("\nkind", overflow="fold")
+    totals = {
+        "\noutput": "",
+        "\nparameters": f"{analysis.parameters:,}",
+        "\nMACs": f"{analysis.macs:,}",
+        "\nmemory": _memory(analysis.activation_bytes),
+        "receptive\nfield": "",
+        "\njump": "",
+    }
+    for name, total in totals.items():
+        table.add_column(name, total, justify="right", no_wrap=True)
     head = None
     for row in analysis.rows:
         if row.head != head:
             table.add_section()
             table.add_row(_escaped(f"head {row.head!r}"), style="bold")
             head = row.head
-        table.add_row(*_cells(row))
+        name, kind, *numbers = _cells(row)
+        table.add_row(name, *([kind] if with_kinds else []), *numbers)
     return table
 
 

@@ -69,10 +69,7 @@ def make(
     if name not in ZOO:
         raise unknown_name("model", name, ZOO)
     if options and name != "flexible":
-        raise SettingsError(
-            f"model {name!r}: only flexible takes options, got {', '.join(options)}: leave them "
-            "out, or choose flexible"
-        )
+        raise _no_options(name, options)
     entry = ZOO[name]
     with placed(f"model {name!r}"):
         architecture = entry.build(input_shape or entry.input_shape, **options)
@@ -84,16 +81,20 @@ def resolve(
     *,
     input_shape: Shape | None = None,
     classes: Mapping[str, int] | int | None = None,
+    **options: object,
 ) -> Architecture:
     """The zoo's network of that name, or the one that a YAML or JSON file describes.
 
     Raises:
+        SettingsError: if there are options for a file, or one is out of its range.
         UnknownNameError: if it is neither a known name nor a file; names the nearest.
         ArchitectureError: if the file cannot be read or does not describe a network.
         ShapeError: if the network does not fit the input.
     """
     if not is_file(name_or_file):
-        return make(name_or_file, input_shape=input_shape, classes=classes)
+        return make(name_or_file, input_shape=input_shape, classes=classes, **options)
+    if options:
+        raise _no_options(name_or_file, options)
     # Imported here because reading files needs pydantic, which the zoo's networks do not.
     from convoscope.architecture import files
 
@@ -111,6 +112,13 @@ def is_file(name_or_file: str) -> bool:
         {"/", "\\"} & set(name_or_file)
     )
     return name_or_file not in ZOO and (is_path or path.is_file())
+
+
+def _no_options(name: str, options: Mapping[str, object]) -> SettingsError:
+    return SettingsError(
+        f"model {name!r}: only flexible takes options, got {', '.join(options)}: leave them out, "
+        "or choose flexible"
+    )
 
 
 def _fitted(architecture: Architecture, classes: Mapping[str, int] | int | None) -> Architecture:
