@@ -76,7 +76,8 @@ def draw_axes(
     up_ticks: Sequence[float],
     across_label: str,
     up_label: str,
-    written: Callable[[float], str],
+    across_written: Callable[[float], str],
+    up_written: Callable[[float], str],
 ) -> Markup:
     """Grid lines at the upward ticks, a base line, tick numbers and both labels with units.
 
@@ -85,13 +86,14 @@ def draw_axes(
     parts = [text(0, 14, up_label, class_="quiet small")]
     for value in up_ticks:
         parts.append(line(frame.left, up(value), frame.right, up(value), "grid"))
-        parts.append(text(frame.left - 8, up(value) + 4, written(value), class_="end quiet small"))
+        parts.append(
+            text(frame.left - 8, up(value) + 4, up_written(value), class_="end quiet small")
+        )
     parts.append(line(frame.left, frame.bottom, frame.right, frame.bottom, "axis"))
     for value in across_ticks:
         parts.append(line(across(value), frame.bottom, across(value), frame.bottom + 4, "axis"))
-        parts.append(
-            text(across(value), frame.bottom + 18, plain(value), class_="middle quiet small")
-        )
+        words = across_written(value)
+        parts.append(text(across(value), frame.bottom + 18, words, class_="middle quiet small"))
     middle = (frame.left + frame.right) / 2
     parts.append(text(middle, frame.bottom + 36, across_label, class_="middle quiet small"))
     return Markup("").join(parts)

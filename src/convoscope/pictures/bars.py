@@ -12,27 +12,23 @@ from convoscope.pictures.svg import element, line, picture, shortened, text, tex
 
 BAR_WIDTH, BAR_HEIGHT = 96.0, 14.0
 _CHART_WIDTH = 520.0
-_ROW = 46.0
+_ROW = 56.0
+_TOP = 8.0
+_NAME_ROOM = 130.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccuracyRow:
-    """A share with its interval; ``note`` says of what, ``is_main`` puts it in front."""
+    """A share with its interval; ``baseline`` is the share that needs no learning, ``is_main``
+    puts the row in front.
+    """
 
     name: str
     value: float
     low: float
     high: float
-    note: str = ""
+    baseline: float | None = None
     is_main: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """A share that needs no learning, to compare with."""
-
-    name: str
-    value: float
 
 
 def interval_bar(value: float, low: float, high: float) -> Markup:
@@ -48,20 +44,19 @@ def interval_bar(value: float, low: float, high: float) -> Markup:
     return picture(BAR_WIDTH, BAR_HEIGHT, track, band, dot, label=label, class_="chart bar")
 
 
-def accuracy_chart(rows: Sequence[AccuracyRow], baselines: Sequence[Baseline] = ()) -> Markup:
-    """Accuracies with their intervals on one axis from 0 to 100 %, baselines as dashed lines."""
-    left = max(64.0, max(text_width(shortened(row.name, 130)) for row in rows) + 16)
+def accuracy_chart(rows: Sequence[AccuracyRow], *, baseline_name: str) -> Markup:
+    """Accuracies with their intervals on one axis from 0 to 100 %, baselines as dashed marks."""
+    left = max(64.0, max(text_width(shortened(row.name, _NAME_ROOM)) for row in rows) + 16)
     at = Scale(low=0, high=1, start=left, end=_CHART_WIDTH - 24)
-    top = 16.0 + 18 * len(baselines)
-    bottom = top + _ROW * len(rows)
-    parts = [line(at(tick), top, at(tick), bottom, "grid") for tick in (0, 0.25, 0.5, 0.75, 1)]
+    bottom = _TOP + _ROW * len(rows)
+    parts = []
     for tick in (0, 0.25, 0.5, 0.75, 1):
+        parts.append(line(at(tick), _TOP, at(tick), bottom, "grid"))
         parts.append(text(at(tick), bottom + 18, percent(tick), class_="middle small quiet"))
     parts.append(text((at(0) + at(1)) / 2, bottom + 38, "accuracy", class_="middle small quiet"))
-    for index, baseline in enumerate(baselines):
-        parts.append(_baseline(baseline, at, 12.0 + 18 * index, bottom))
     for index, row in enumerate(rows):
-        parts.append(_row(row, at, top + _ROW * (index + 0.5)))
+        y = _TOP + _ROW * (index + 0.5)
+        parts.append(_mark(row, at, y, baseline_name if index == 0 else "") + _row(row, at, y))
     said = [
         f"{row.name} {percent(row.value)} ({percent(row.low)} to {percent(row.high)})"
         for row in rows
@@ -75,41 +70,37 @@ def accuracy_chart(rows: Sequence[AccuracyRow], baselines: Sequence[Baseline] = 
     )
 
 
-def _baseline(baseline: Baseline, at: Scale, y: float, bottom: float) -> Markup:
-    x = at(baseline.value)
-    is_left = baseline.value <= 0.5
-    words = f"{baseline.name} {percent(baseline.value)}"
-    label = text(
-        x + (6 if is_left else -6), y, words, class_=f"small quiet {'start' if is_left else 'end'}"
-    )
-    return line(x, y - 9, x, bottom, "dashed") + label
-
-
-def _row(row: AccuracyRow, at: Scale, y: float) -> Markup:
-    weight, tone = ("strong", "") if row.is_main else ("", " quiet")
-    half = 7.0 if row.is_main else 5.0
-    width = max(at(row.high) - at(row.low), 2)
-    value = percent_exact(row.value)
-    room = text_width(value) / 2
-    x = min(max(at(row.value), at(0) + room), at(1) + 20 - room)
-    return Markup("").join(
-        [
-            text(0, y + 4, shortened(row.name, 130), class_=f"{weight}"),
-            element(
-                "rect",
-                x=at(row.low),
-                y=y - half,
-                width=width,
-                height=2 * half,
-                rx=2,
-                class_=f"band{tone}",
-            ),
-            element("circle", cx=at(row.value), cy=y, r=half - 0.5, class_=f"dot{tone}"),
-            text(x, y - half - 6, value, class_=f"middle small {weight}{tone}"),
-        ]
-    )
-
-
 def percent_exact(share: float) -> str:
     """A share as ``80.0 %``."""
     return f"{100 * share:.1f} %"
+
+
+def _mark(row: AccuracyRow, at: Scale, y: float, name: str) -> Markup:
+    if row.baseline is None:
+        return Markup("")
+    x = at(row.baseline)
+    mark = line(x, y - 15, x, y + 15, "dashed")
+    if not name:
+        return mark
+    words, is_left = f"{name} {percent_exact(row.baseline)}", row.baseline <= 0.5
+    side = "start" if is_left else "end"
+    return mark + text(x + (5 if is_left else -5), y + 22, words, class_=f"small quiet {side}")
+
+
+def _row(row: AccuracyRow, at: Scale, y: float) -> Markup:
+    tone, half = ("strong", 8.0) if row.is_main else ("quiet", 5.0)
+    value = percent_exact(row.value)
+    room = text_width(value) / 2
+    x = min(max(at(row.value), at(0) + room), at(1) + 22 - room)
+    width = max(at(row.high) - at(row.low), 2)
+    band = element(
+        "rect", x=at(row.low), y=y - half, width=width, height=2 * half, rx=2, class_=f"band {tone}"
+    )
+    return Markup("").join(
+        [
+            text(0, y + 4, shortened(row.name, _NAME_ROOM), class_=tone),
+            band,
+            element("circle", cx=at(row.value), cy=y, r=half - 1, class_=f"dot {tone}"),
+            text(x, y - half - 6, value, class_=f"middle small {tone}"),
+        ]
+    )

@@ -45,7 +45,6 @@ def learning_curves(
     up = _upward(values, is_share)
     across = Scale(low=epochs[0], high=max(epochs[-1], epochs[0] + 1), start=50, end=_FRAME.right)
     label = f"{score} (log scale)" if up.is_log else f"{score}{f' ({unit})' if unit else ''}"
-    written = percent if is_share else plain
     axes = draw_axes(
         _FRAME,
         across,
@@ -54,7 +53,8 @@ def learning_curves(
         up_ticks=up.ticks(),
         across_label="epoch",
         up_label=label,
-        written=written,
+        across_written=plain,
+        up_written=percent if is_share else plain,
     )
     lines = [
         element("path", d=_path(epochs, curve.values, across, up), class_=f"curve {colour}")

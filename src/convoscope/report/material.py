@@ -1,0 +1,206 @@
+"""What the run was made of: its data, its network, its machine, and the command to repeat it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from convoscope.architecture.analysis import MAC_CONVENTION, MEMORY_CONVENTION
+from convoscope.metrics.mistakes import class_samples
+from convoscope.report import wording
+from convoscope.report.heads import Thumbnail, thumbnail
+from convoscope.report.reading import Contents
+
+STATUS_NOTES = {
+    "running": "This run has not ended: the figures are those of what is there so far.",
+    "interrupted": "This run was interrupted: the figures are those of the best epoch until then.",
+    "diverged": "The loss of this run was no longer a finite number: the figures are those of the "
+    "last good weights.",
+    "failed": "This run failed: the figures are those of what had been saved before.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCounts:
+    """How many images of a class each split has; ``samples`` are a few of them."""
+
+    name: str
+    counts: tuple[int, ...]
+    samples: tuple[Thumbnail, ...]
+
+    @property
+    def total(self) -> int:
+        """Images of the class in all splits."""
+        return sum(self.counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadData:
+    """The images per class of one head; ``unknown`` have no label, per split."""
+
+    head: str
+    classes: tuple[ClassCounts, ...]
+    unknown: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRow:
+    """A layer as the table says it; ``indent`` counts the branches around it."""
+
+    name: str
+    kind: str
+    output: str
+    parameters: int
+    macs: int
+    memory: str
+    sees: str
+    jump: str
+    head: str
+    indent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """The network's table with its totals and its conventions."""
+
+    rows: tuple[LayerRow, ...]
+    input: str
+    parameters: int
+    macs: int
+    memory: str
+    conventions: tuple[str, ...]
+
+
+def banners(contents: Contents) -> tuple[str, ...]:
+    """Sentences that nobody should overlook: how the run ended, and its notes."""
+    status = STATUS_NOTES.get(contents.record.status)
+    data_notes = contents.record.data.get("notes", ())
+    notes = [*contents.record.notes, *(str(note) for note in data_notes)]
+    return tuple(dict.fromkeys([*([status] if status else []), *notes]))
+
+
+def head_data(contents: Contents) -> tuple[HeadData, ...]:
+    """Images per class and split of each head, counted in the saved predictions."""
+    return tuple(_head_data(contents, head) for head in contents.heads)
+
+
+def network(contents: Contents) -> Network:
+    """The table of the architecture."""
+    analysis = contents.analysis
+    rows = [
+        LayerRow(
+            name=row.name,
+            kind=row.kind.replace("_", " "),
+            output=wording.shape(row.output_shape),
+            parameters=row.parameters,
+            macs=row.macs,
+            memory=wording.data_size(row.activation_bytes),
+            sees=wording.shape(row.receptive_field),
+            jump=wording.shape(row.jump),
+            head=row.head or "",
+            indent=row.depth,
+        )
+        for row in analysis.rows
+    ]
+    return Network(
+        rows=tuple(rows),
+        input=wording.shape(analysis.input_shape),
+        parameters=analysis.parameters,
+        macs=analysis.macs,
+        memory=wording.data_size(analysis.activation_bytes),
+        conventions=(MAC_CONVENTION, MEMORY_CONVENTION),
+    )
+
+
+def preprocessing(contents: Contents) -> str:
+    """One sentence on how a file becomes what the network sees; empty where it is not known."""
+    said = contents.model.get("preprocessing")
+    if not isinstance(said, Mapping):
+        return ""
+    how = {
+        "squash": "squashed to",
+        "crop": "cropped in the middle to",
+        "pad": "padded with black to",
+    }.get(str(said.get("resize")), "resized to")
+    size = wording.shape(said.get("size", ()))
+    order = {"rgb": "colour", "bgr": "colour (blue first)", "gray": "gray"}
+    numbers = f"mean {_listed(said.get('mean'))}, standard deviation {_listed(said.get('sd'))}"
+    return (
+        f"Every picture is {how} {size} pixels, read as {order.get(str(said.get('order')), 'is')} "
+        f"in [0, 1] and standardised with {numbers}."
+    )
+
+
+def command(contents: Contents) -> str:
+    """The exact command that makes the run again, as one types it into a shell."""
+    return shlex.join(contents.record.command)
+
+
+def environment(contents: Contents) -> tuple[tuple[str, str], ...]:
+    """What computed, and when: names and values."""
+    record = contents.record
+    facts: dict[str, Any] = {"started": record.started, "seed": record.seed}
+    facts["engine"] = contents.model.get("engine")
+    facts |= {**record.machine, **record.versions}
+    facts["data"] = record.data.get("root") or record.data.get("name")
+    facts["data fingerprint"] = record.data.get("fingerprint")
+    return tuple(
+        (key.replace("_bytes", "").replace("_", " "), _fact(key, value))
+        for key, value in facts.items()
+        if value not in (None, "")
+    )
+
+
+def settings(contents: Contents) -> tuple[tuple[str, str], ...]:
+    """Every setting of the run, as names and values."""
+    return tuple(
+        (key.replace("_", " "), _fact(key, value))
+        for key, value in contents.record.settings.items()
+    )
+
+
+def _head_data(contents: Contents, head: str) -> HeadData:
+    labels = [contents.predictions[split].heads[head].labels for split in contents.splits]
+    names = contents.predictions[contents.main_split].heads[head].class_names
+    counts = [np.bincount(known[known >= 0], minlength=len(names)) for known in labels]
+    shown = class_samples(contents.predictions[contents.splits[0]], head)
+    return HeadData(
+        head=head,
+        classes=tuple(
+            ClassCounts(
+                name=name,
+                counts=tuple(int(of_split[k]) for of_split in counts),
+                samples=_thumbnails(contents, shown[k]),
+            )
+            for k, name in enumerate(names)
+        ),
+        unknown=tuple(int((known < 0).sum()) for known in labels),
+    )
+
+
+def _thumbnails(contents: Contents, ids: tuple[str, ...]) -> tuple[Thumbnail, ...]:
+    found = (thumbnail(contents.samples, id_) for id_ in ids)
+    return tuple(picture for picture in found if picture is not None)
+
+
+def _listed(values: object) -> str:
+    if not isinstance(values, list | tuple):
+        return wording.UNKNOWN
+    return ", ".join(f"{value:.3g}" for value in values)
+
+
+def _fact(key: str, value: object) -> str:
+    if key.endswith("_bytes") and isinstance(value, int):
+        return wording.data_size(value)
+    if value is None:
+        return wording.UNKNOWN
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, ensure_ascii=False) if value else wording.UNKNOWN
+    return str(value)

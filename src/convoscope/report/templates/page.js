@@ -1,0 +1,73 @@
+"use strict";
+const root = document.documentElement;
+root.classList.add("scripted");
+
+function remembered(name, value) {
+  try {
+    if (value === undefined) return localStorage.getItem(name);
+    localStorage.setItem(name, value);
+  } catch { /* a page opened from a file may not remember */ }
+  return null;
+}
+
+function followTheme() {
+  const chosen = remembered("convoscope-theme");
+  if (chosen) root.dataset.theme = chosen;
+  document.querySelector(".theme").addEventListener("click", () => {
+    const dark = getComputedStyle(root).colorScheme === "dark";
+    root.dataset.theme = dark ? "light" : "dark";
+    remembered("convoscope-theme", root.dataset.theme);
+  });
+}
+
+function copyCommand(button) {
+  const words = button.parentElement.querySelector("code");
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(words.textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(words);
+      button.textContent = "Selected";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 1600);
+  });
+}
+
+function sortable(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const up = head.getAttribute("aria-sort") === "descending" || (column === 0 && !head.hasAttribute("aria-sort"));
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const value = (row) => row.cells[column].textContent.trim();
+      const order = (a, b) => column === 0
+        ? value(a).localeCompare(value(b), undefined, { numeric: true })
+        : (parseFloat(value(a).replaceAll(",", "")) || 0) - (parseFloat(value(b).replaceAll(",", "")) || 0);
+      const rows = [...table.tBodies[0].rows].sort((a, b) => (up ? 1 : -1) * order(a, b));
+      table.tBodies[0].append(...rows);
+    });
+  });
+}
+
+function markSection() {
+  const links = [...document.querySelectorAll(".bar nav a")];
+  const sections = links.map((link) => document.querySelector(link.getAttribute("href")));
+  const mark = () => {
+    let current = -1;
+    sections.forEach((section, k) => { if (section.getBoundingClientRect().top < 140) current = k; });
+    links.forEach((link, k) => link.toggleAttribute("aria-current", k === current));
+  };
+  addEventListener("scroll", mark, { passive: true });
+  mark();
+}
+
+followTheme();
+document.querySelectorAll(".copy").forEach(copyCommand);
+document.querySelectorAll("table.sortable").forEach(sortable);
+markSection();

@@ -1,0 +1,84 @@
+"""Numbers as people read them. Every number that a page prints is written here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convoscope.metrics.intervals import Figure
+
+UNKNOWN = "–"
+_BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+def count(value: int) -> str:
+    """``62,805``."""
+    return f"{value:,}"
+
+
+def counted(value: int, one: str, many: str | None = None) -> str:
+    """``1 picture``, ``250 pictures``."""
+    return f"{count(value)} {one if value == 1 else many or one + 's'}"
+
+
+def share(value: float | None) -> str:
+    """``80.0 %``, or a dash where undefined."""
+    return UNKNOWN if value is None else f"{100 * value:.1f} %"
+
+
+def interval(figure: Figure) -> str:
+    """``71.1–86.7 %``, or nothing where undefined."""
+    if figure.low is None or figure.high is None:
+        return ""
+    return f"{100 * figure.low:.1f}–{100 * figure.high:.1f} %"
+
+
+def score(value: float | None) -> str:
+    """A loss or another unbounded figure: three significant digits."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:.3g}"
+
+
+def score_interval(figure: Figure) -> str:
+    """``1.02–1.61``, or nothing where undefined."""
+    if figure.low is None or figure.high is None:
+        return ""
+    return f"{score(figure.low)}–{score(figure.high)}"
+
+
+def duration(seconds: float) -> str:
+    """``0.8 s``, ``42 s``, ``2 min 10 s``, ``3 h 05 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """``64 × 13 × 13``."""
+    return " × ".join(count(size) for size in sizes)
+
+
+def data_size(size: int) -> str:
+    """``1.2 MiB``."""
+    value, unit = float(size), 0
+    while value >= 1024 and unit < len(_BINARY_UNITS) - 1:
+        value, unit = value / 1024, unit + 1
+    return f"{value:.0f} B" if unit == 0 else f"{value:.3g} {_BINARY_UNITS[unit]}"
+
+
+def large(value: int) -> str:
+    """``19.6 G`` for 19,632,062,464; small numbers whole."""
+    for power, unit in ((9, "G"), (6, "M")):
+        if value >= 10**power:
+            return f"{value / 10**power:.3g} {unit}"
+    return count(value)
+
+
+def together(words: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
