@@ -23,7 +23,9 @@ class Dataset:
     Either ``files`` (image files, any size and format) or ``pixels`` (N, H, W, C) uint8 is there.
     ``ids`` name the images for people: the path below the data folder, or ``digits/0042``.
     ``labels`` per head (N,) int64, -1 where not known; ``class_names`` per head.
-    ``given_split`` per image, where the source comes already split.
+    ``given_split`` per image, where the source comes already split; ``groups`` per image names
+    what must stay in one split together (a patient, an animal, a video). ``notes`` are sentences
+    on how the source was read that a person should see.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Dataset:
     pixels: ByteArray | None = None
     given_split: tuple[SplitName, ...] | None = None
     groups: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
