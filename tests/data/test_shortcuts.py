@@ -19,7 +19,7 @@ def test_a_property_that_gives_a_class_away_comes_first_and_is_suspicious() -> N
     is_gray = (labels == 1).astype(float)
     found = find_shortcuts({"gray": is_gray, "brightness": rng.normal(size=120)}, labels, NAMES)
     best = found[0]
-    assert (best.property, best.class_name, best.accuracy.value) == ("gray", "dog", 1.0)
+    assert (best.trait, best.class_name, best.accuracy.value) == ("gray", "dog", 1.0)
     assert (best.typical, best.others) == (1.0, 0.0)
     assert [s.class_name for s in found if s.is_suspicious] == ["dog"]
 
@@ -36,8 +36,10 @@ def test_a_middle_range_gives_a_class_away_too() -> None:
 def test_noise_is_near_chance_with_an_interval_around_it() -> None:
     rng = np.random.default_rng(3)
     for shortcut in find_shortcuts({"noise": rng.normal(size=300)}, labels_of(100), NAMES):
+        assert shortcut.accuracy.value is not None
         assert shortcut.accuracy.value == pytest.approx(0.5, abs=0.12)
         assert shortcut.accuracy.low is not None
+        assert shortcut.accuracy.value is not None
         assert shortcut.accuracy.low < shortcut.accuracy.value
         assert not shortcut.is_suspicious
 
@@ -51,7 +53,7 @@ def test_unlabelled_images_tiny_classes_and_constant_properties_are_left_out() -
     labels = np.array([0] * 10 + [1] * 10 + [2] + [-1] * 50)
     width = np.concatenate([np.zeros(10), np.ones(11), np.full(50, 9.0)])
     found = find_shortcuts({"width": width, "height": np.ones(71)}, labels, NAMES)
-    assert {(s.property, s.class_name) for s in found} == {("width", "cat"), ("width", "dog")}
+    assert {(s.trait, s.class_name) for s in found} == {("width", "cat"), ("width", "dog")}
 
 
 def test_large_sets_are_drawn_from_with_a_seed() -> None:

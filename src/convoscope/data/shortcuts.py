@@ -33,7 +33,7 @@ class Shortcut:
     with the bootstrap's interval; ``typical`` and ``others`` are the property's medians.
     """
 
-    property: str
+    trait: str
     class_name: str
     accuracy: Figure
     typical: float
@@ -92,7 +92,7 @@ def _try(name: str, values: FloatArray, is_class: Array, class_name: str, seed: 
     (interval,) = bootstrap_counts(cells, _balanced_accuracy, seed=seed)
     low, high = interval if interval is not None else (None, None)
     return Shortcut(
-        property=name,
+        trait=name,
         class_name=class_name,
         accuracy=Figure(float(_balanced_accuracy(cells[None])[0, 0]), low, high),
         typical=float(np.median(values[is_class])),
