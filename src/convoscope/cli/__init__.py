@@ -70,7 +70,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, "-V", "--version", message="convoscope %(version)s")
 def program() -> None:
-    r"""From a folder of images to a trained, tested, explained classifier.
+    """From a folder of images to a trained, tested, explained classifier.
 
     \b
     convoscope train PHOTOS --model small          train, test and report
@@ -78,7 +78,7 @@ def program() -> None:
     convoscope describe vgg19                      layers, sizes, costs, receptive fields
 
     Each command tells more with --help.
-    """
+    """  # noqa: D301 - click reads the backspace
 
 
 def main() -> None:

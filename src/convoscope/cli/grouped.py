@@ -28,9 +28,10 @@ class GroupedCommand(click.Command):
         sections: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            if record is not None and isinstance(parameter, click.Option):
                 heading = parameter.heading if isinstance(parameter, GroupedOption) else "Other"
                 sections.setdefault(heading, []).append(record)
+        sections["Other"] = sections.pop("Other")
         for heading, records in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(records)
@@ -43,7 +44,7 @@ def setting(*names: str, heading: str, help: str, **attributes: Any) -> Callable
     long = next(name for name in names if name.startswith("--"))
     key = attributes.pop("key", long[2:].replace("-", "_"))
     default = defaults()[key]
-    if default not in (None, False, "") and default != {}:
+    if default is not None and default is not False and default != {}:
         help = f"{help} [{default}]"  # noqa: A001
     return click.option(
         *names, key, cls=GroupedOption, heading=heading, default=None, help=help, **attributes

@@ -109,17 +109,17 @@ class Bars:
         match event:
             case TrainingStarted():
                 self._started, self._clock = event, Clock(event, now=time.monotonic())
-                self._console.print(started_line(event), highlight=False)
+                self._console.print(started_line(event))
             case StepsDone() if self._started is not None and self._clock is not None:
                 left = self._clock.seconds_left(event, now=time.monotonic())
                 name = f"epoch {event.epoch}/{self._started.epochs}"
                 self._move(name, event.step, self._started.steps_per_epoch, step_facts(event, left))
             case EpochEnded() if self._started is not None:
                 self._clear()
-                self._console.print(epoch_line(event, self._started.epochs), highlight=False)
+                self._console.print(epoch_line(event, self._started.epochs))
             case TrainingEnded():
                 self._clear()
-                self._console.print(ended_line(event), highlight=False)
+                self._console.print(ended_line(event))
             case _:
                 pass
 
@@ -131,7 +131,7 @@ class Bars:
 
     def say(self, sentence: str) -> None:
         """Print the sentence above the bar."""
-        self._console.print(sentence, highlight=False, markup=False)
+        self._console.print(sentence)
 
     def _move(self, name: str, done: int, total: int, facts: str) -> None:
         if name not in self._tasks:
@@ -186,7 +186,7 @@ class Lines:
 
     def say(self, sentence: str) -> None:
         """Print the sentence."""
-        self._console.print(sentence, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(sentence, soft_wrap=True)
 
     def _is_time(self) -> bool:
         if time.monotonic() - self._last < _SECONDS_BETWEEN_LINES:

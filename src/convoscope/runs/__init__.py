@@ -5,6 +5,6 @@
 """
 
 from convoscope.runs.record import RunRecord
-from convoscope.runs.store import Run, find_runs, open_run, remove_run
+from convoscope.runs.store import Run, check_removable, find_runs, open_run, remove_run
 
-__all__ = ["Run", "RunRecord", "find_runs", "open_run", "remove_run"]
+__all__ = ["Run", "RunRecord", "check_removable", "find_runs", "open_run", "remove_run"]

@@ -226,6 +226,16 @@ def open_run(path: str | Path) -> Run:
     return run
 
 
+def check_removable(run: Run) -> None:
+    """Refuse a folder that is not ours to delete; half a run may go.
+
+    Raises:
+        RunError: if the folder holds no ``run.json``.
+    """
+    if not (run.path / "run.json").is_file():
+        raise files.missing(run.path, "run.json")
+
+
 def remove_run(run: Run) -> None:
     """Delete the run's folder and all in it.
 
@@ -233,7 +243,6 @@ def remove_run(run: Run) -> None:
         RunError: if the folder holds no ``run.json``: it is not ours to delete.
         StorageError: if it cannot be deleted.
     """
-    if not (run.path / "run.json").is_file():
-        raise files.missing(run.path, "run.json")
+    check_removable(run)
     with disk.storing(run.path):
         shutil.rmtree(run.path)

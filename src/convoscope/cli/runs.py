@@ -1,0 +1,125 @@
+"""``convoscope runs``: list, show and remove runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from convoscope.runs import Run
+
+_FOLDER = click.Path(path_type=Path)
+
+
+@click.group("runs")
+def runs() -> None:
+    """List, show and remove runs.
+
+    \b
+    convoscope runs list
+    convoscope runs show runs/photos-small-1
+    convoscope runs rm runs/photos-small-1
+    """  # noqa: D301 - click reads the backspace
+
+
+@runs.command("list")
+@click.argument("folder", type=_FOLDER, default=Path("runs"))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def list_runs(folder: Path, as_json: bool) -> None:
+    """List the runs in FOLDER, without it those in 'runs'."""
+    from convoscope.cli import tables
+    from convoscope.runs import find_runs
+
+    rows = [_row(run) for run in find_runs(folder)]
+    if as_json:
+        click.echo(json.dumps({"runs": rows}, indent=2, ensure_ascii=False))
+        return
+    if not rows:
+        click.echo(f"no runs in {folder}: make one with  convoscope train DATA --model small")
+        return
+    table = tables.plain_table("run", "status", "model", "data", "epochs", "test accuracy", left=4)
+    for row in rows:
+        table.add_row(*(tables.cell(row[key]) for key in _COLUMNS))
+    tables.out().print(table)
+
+
+@runs.command("show")
+@click.argument("run", type=_FOLDER)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(run: Path, as_json: bool) -> None:
+    """Show what RUN was asked, how it went and what came out."""
+    from convoscope.cli import tables
+    from convoscope.jobs.request import quoted
+    from convoscope.metrics.summary import summarise
+    from convoscope.runs import open_run
+
+    opened = open_run(run)
+    record = opened.record()
+    metrics = [summarise(opened.predictions(split)) for split in opened.splits()]
+    if as_json:
+        splits = {split.split: split.to_json() for split in metrics}
+        content = {"run": str(run), "record": record.to_json(), "splits": splits}
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    tables.out().print(
+        tables.facts(
+            {
+                "run": run,
+                "status": status_words(record.status),
+                "command": quoted(record.command),
+                "started": record.started,
+                "data": record.data.get("root") or record.data.get("name"),
+                "epochs": f"{record.epochs}, epoch {record.best_epoch} kept",
+                "report": opened.report_file if opened.report_file.exists() else None,
+            }
+        )
+    )
+    if metrics:
+        tables.out().print(tables.metrics_table(metrics))
+    for note in record.notes:
+        click.echo(f"note: {note}")
+
+
+@runs.command("rm")
+@click.argument("run", nargs=-1, required=True, type=_FOLDER)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+def remove(run: tuple[Path, ...], yes: bool) -> None:
+    """Delete each RUN's folder and all that is in it."""
+    from convoscope.runs import Run, check_removable, remove_run
+
+    named = [Run(path) for path in run]
+    for each in named:
+        check_removable(each)
+    for each in named:
+        if yes or click.confirm(f"delete {each.path} and all in it?"):
+            remove_run(each)
+            click.echo(f"deleted {each.path}")
+
+
+_COLUMNS = ("run", "status", "model", "data", "epochs", "test_accuracy")
+
+
+def status_words(status: str) -> str:
+    """A status as one reads it; a process that was killed could not say so."""
+    return "running, or killed" if status == "running" else status
+
+
+def _row(run: Run) -> dict[str, Any]:
+    """One run for the list; one that is not whole is listed too, and says what is wrong."""
+    from convoscope.errors import ConvoscopeError
+    from convoscope.metrics.classification import whole_accuracy
+
+    row: dict[str, Any] = dict.fromkeys(_COLUMNS)
+    row["run"] = str(run.path)
+    try:
+        record = run.record()
+        row |= {"status": status_words(record.status), "epochs": record.epochs}
+        row |= {"model": record.settings.get("model"), "data": record.data.get("name")}
+        if "test" in run.splits():
+            row["test_accuracy"] = whole_accuracy(run.predictions("test"))
+    except ConvoscopeError as error:
+        row["status"] = f"not whole: {error}"
+    return row

@@ -1,0 +1,91 @@
+"""``convoscope train``: a folder of images in, a trained and tested run and its report out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from convoscope.cli.grouped import GroupedCommand
+from convoscope.cli.train_options import train_options
+from convoscope.errors import SettingsError
+from convoscope.jobs.request import OptionValue, flag, option_value
+
+
+@click.command("train", cls=GroupedCommand)
+@click.argument("data", required=False)
+@train_options
+@click.pass_context
+def train(
+    ctx: click.Context,
+    /,
+    data: str | None,
+    model: str | None,
+    out: Path | None,
+    resume: Path | None,
+    settings: Path | None,
+    no_report: bool,
+    quiet: bool,
+    **asked: Any,
+) -> None:
+    """Train a network on DATA, test it, and write a report.
+
+    DATA is a folder with one folder of images per class, already split into train, val and test
+    or not; or 'digits', a small set that is always there.
+
+    \b
+    convoscope train photos --model small
+    convoscope train photos -m small --input 96 --augment flip --epochs 100
+    convoscope train digits -m lenet-5 -e 10 --optimiser sgd -l 0.05 --momentum 0.9
+    convoscope train photos -m flexible --set blocks=3 --set filters=32
+    convoscope train photos -m my-net.yaml --settings good.yaml --seed 7
+    convoscope train --resume runs/photos-small-1
+
+    Ctrl-C stops cleanly: the best epoch so far is kept, tested and reported.
+    """  # noqa: D301 - click reads the backspace
+    given = given_settings(asked)
+    if resume is not None:
+        fixed = {"DATA": data, "--model": model, "--out": out, "--settings": settings}
+        refuse_beside_resume(fixed, given)
+    from convoscope.cli import training
+
+    show = training.Manner(is_quiet=quiet, with_report=not no_report)
+    if resume is not None:
+        ctx.exit(training.go_on(resume, show))
+    ctx.exit(training.start(data, model, given, settings_file=settings, out=out, manner=show))
+
+
+def given_settings(asked: dict[str, Any]) -> dict[str, Any]:
+    """The settings that stand on the command line; the others keep their file's or default value.
+
+    Raises:
+        SettingsError: if ``--set`` is not followed by ``KEY=VALUE``.
+    """
+    given = {name: value for name, value in asked.items() if value not in (None, ())}
+    if "set" in given:
+        given["set"] = dict(_option(text) for text in given["set"])
+    return given
+
+
+def refuse_beside_resume(fixed: Mapping[str, object], given: Mapping[str, Any]) -> None:
+    """A run is gone on with as it began; nothing about it can be said anew.
+
+    Raises:
+        SettingsError: names what was said.
+    """
+    said = [name for name, value in fixed.items() if value is not None]
+    said += [flag(name) for name in given]
+    if said:
+        raise SettingsError(
+            f"--resume: a run goes on with its own settings, got {', '.join(said)} too: leave that "
+            "out, or start a new run with --from"
+        )
+
+
+def _option(text: str) -> tuple[str, OptionValue]:
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        raise SettingsError(f"--set: must be followed by KEY=VALUE, such as blocks=3, got {text!r}")
+    return key.replace("-", "_"), option_value(value)

@@ -1,0 +1,114 @@
+"""What ``convoscope train`` does: the job with live progress, its report, the summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from convoscope import report
+from convoscope.cli import tables
+from convoscope.cli.failures import INTERRUPTED
+from convoscope.cli.interrupt import stopping_on_ctrl_c
+from convoscope.cli.progress import display, duration
+from convoscope.errors import DivergedError
+from convoscope.jobs import train as job
+from convoscope.jobs.prepare import Progress
+from convoscope.metrics.summary import summarise
+from convoscope.runs import Run
+from convoscope.training.events import Event, Listener
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How much the command says, and whether it ends with a report."""
+
+    is_quiet: bool
+    with_report: bool
+
+
+class _Work(Protocol):
+    def __call__(
+        self,
+        *,
+        listen: Listener,
+        progress: Progress,
+        should_stop: Callable[[], bool],
+        started: Callable[[Run], None],
+    ) -> Run: ...
+
+
+def start(
+    data: str | None,
+    model: str | None,
+    given: dict[str, Any],
+    *,
+    settings_file: Path | None,
+    out: Path | None,
+    manner: Manner,
+) -> int:
+    """Train anew; gives the exit code."""
+
+    def work(**watching: Any) -> Run:
+        return job.train(
+            data, model=model, settings_file=settings_file, out=out, **watching, **given
+        )
+
+    return _carry_out(work, manner)
+
+
+def go_on(run: Path, manner: Manner) -> int:
+    """Go on with a run; gives the exit code."""
+
+    def work(**watching: Any) -> Run:
+        return job.resume(run, **watching)
+
+    return _carry_out(work, manner)
+
+
+def _carry_out(work: _Work, manner: Manner) -> int:
+    runs: list[Run] = []
+    console = tables.console(is_error=True)
+    with stopping_on_ctrl_c() as stopper, display(console, is_quiet=manner.is_quiet) as show:
+
+        def listen(event: Event) -> None:
+            stopper.listen(event)
+            show.event(event)
+
+        def started(run: Run) -> None:
+            runs.append(run)
+            show.say(f"run {run.path}")
+
+        try:
+            run = work(
+                listen=listen,
+                progress=show.stage,
+                should_stop=stopper.should_stop,
+                started=started,
+            )
+        except DivergedError:
+            # What was learnt before is kept, and worth looking at.
+            if runs and manner.with_report and runs[0].splits():
+                report.write(runs[0])
+            raise
+        if manner.with_report:
+            show.say("writing the report")
+            report.write(run)
+    _summarise(run, manner)
+    return INTERRUPTED if run.record().status == "interrupted" else 0
+
+
+def _summarise(run: Run, manner: Manner) -> None:
+    record = run.record()
+    metrics = [summarise(run.predictions(split)) for split in run.splits()]
+    tables.out().print(tables.metrics_table(metrics))
+    for note in record.notes:
+        tables.say(f"note: {note}")
+    kept = f"epoch {record.best_epoch} kept of {record.epochs}"
+    tables.say(f"{kept}, {duration(record.seconds)} of training")
+    tables.say(f"run     {run.path}")
+    if manner.with_report:
+        tables.say(f"report  {run.report_file}")
+    if record.status == "interrupted":
+        tables.say(f"interrupted; go on with  convoscope train --resume {run.path}")

@@ -1,0 +1,140 @@
+"""A prepared run's network taught: the losses, where to start from, the loop, the recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from convoscope import engines
+from convoscope.arrays import IntArray
+from convoscope.data.batches import Batches
+from convoscope.errors import WeightsError
+from convoscope.jobs.predictions import predictions_of
+from convoscope.jobs.prepare import Prepared
+from convoscope.jobs.recorder import Recorder
+from convoscope.metrics.predictions import Predictions
+from convoscope.network import HeadLoss, Network
+from convoscope.runs import open_run
+from convoscope.training.loop import fit
+from convoscope.training.outcome import FitResult
+
+
+def fresh_network(prepared: Prepared) -> tuple[Network, tuple[str, ...]]:
+    """The network that training starts from, and sentences on where its parameters come from.
+
+    Raises:
+        WeightsError: if the run to start from has no parameter that fits.
+    """
+    request = prepared.request
+    network = engines.build(
+        prepared.architecture,
+        preprocessing=prepared.preprocessing,
+        engine=request.engine,
+        seed=request.seed,
+        device=request.device,
+        precision=request.precision,
+    )
+    if request.from_run is None:
+        return network, ()
+    return _started_from(network, Path(request.from_run))
+
+
+def teach(
+    network: Network,
+    prepared: Prepared,
+    recorder: Recorder,
+    should_stop: Callable[[], bool],
+) -> FitResult:
+    """Train the network, from the recorder's checkpoint if it has one."""
+    splits, settings = prepared.splits.indices, prepared.settings
+    has_validation = len(splits.get("validation", ())) > 0
+    if not has_validation:
+        # The default patience asks for nothing that can be watched: the epochs are fixed.
+        settings = replace(settings, patience=None)
+    learner = engines.learner(
+        network,
+        optimiser=settings.optimiser,
+        losses=losses(prepared),
+        rates=dict(settings.rates),
+        seed=settings.seed,
+    )
+    return fit(
+        learner,
+        train=Batches(
+            prepared.decoded.images,
+            prepared.dataset.labels,
+            splits["train"],
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+            policy=settings.augment,
+        ),
+        validation=_validation(prepared) if has_validation else None,
+        settings=settings,
+        listen=recorder.listen,
+        keep=recorder.keep,
+        recall=recorder.recall,
+        start=recorder.start(),
+        should_stop=should_stop,
+    )
+
+
+def losses(prepared: Prepared) -> tuple[HeadLoss, ...]:
+    """A loss for each head, as the settings ask."""
+    settings, train = prepared.settings, prepared.splits.indices["train"]
+    weights = dict(settings.head_weights)
+    return tuple(
+        HeadLoss(
+            head=head,
+            weight=weights.get(head, 1.0),
+            class_weights=balanced_weights(prepared.dataset.labels[head][train], len(names))
+            if settings.class_weights == "balanced"
+            else None,
+            label_smoothing=settings.label_smoothing,
+        )
+        for head, names in prepared.dataset.class_names.items()
+    )
+
+
+def balanced_weights(labels: IntArray, classes: int) -> tuple[float, ...]:
+    """The weight of each class, N / (K n) for n of its N images known; 1 on average over images.
+
+    A class without images gets 0: there is nothing to weigh.
+    """
+    counts = np.bincount(labels[labels >= 0], minlength=classes)
+    known = counts.sum()
+    return tuple(float(known / (classes * n)) if n else 0.0 for n in counts)
+
+
+def _validation(prepared: Prepared) -> Callable[[Network], Predictions]:
+    def evaluate(network: Network) -> Predictions:
+        return predictions_of(
+            network,
+            prepared.decoded.images,
+            prepared.dataset,
+            prepared.splits.indices["validation"],
+            split="validation",
+            batch_size=prepared.settings.batch_size,
+        )
+
+    return evaluate
+
+
+def _started_from(network: Network, path: Path) -> tuple[Network, tuple[str, ...]]:
+    theirs, ours = open_run(path).parameters(), network.parameters()
+    taken = {
+        name: array
+        for name, array in theirs.items()
+        if name in ours and ours[name].shape == array.shape
+    }
+    if not taken:
+        raise WeightsError(
+            f"{path}: to start from a run, some of its parameters must have the name and shape of "
+            f"{network.architecture.name}'s, none of its {len(theirs)} has: choose another run"
+        )
+    fresh = sorted({name.rpartition(".")[0] for name in ours if name not in taken})
+    rest = f"; freshly initialised: {', '.join(fresh)}" if fresh else ""
+    note = f"started from the parameters of {path} ({len(taken)} of {len(ours)}){rest}"
+    return network.with_parameters(taken), (note,)

@@ -1,0 +1,151 @@
+"""Say what is in pictures, with a trained run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convoscope.arrays import ByteArray
+from convoscope.data.preprocessing import Preprocessing
+from convoscope.errors import DataError, SettingsError, UnreadableImageError
+from convoscope.jobs.predictions import label
+from convoscope.jobs.prepare import Progress, unwatched
+from convoscope.jobs.trained import class_names, trained_network
+from convoscope.network import Engine, Network
+from convoscope.runs import Run, open_run
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ClassProbability:
+    """A class and how probable the network thinks it is, in [0, 1]."""
+
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePrediction:
+    """What the network said of one file: per head its most probable classes, best first; or, in
+    ``problem``, why the file could not be read.
+    """
+
+    file: Path
+    heads: Mapping[str, tuple[ClassProbability, ...]]
+    problem: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of ``predict --json``."""
+        heads = {
+            head: [{"class": found.name, "probability": found.probability} for found in best]
+            for head, best in self.heads.items()
+        }
+        return {"file": str(self.file), "heads": heads, "problem": self.problem}
+
+
+def predict(
+    run: Run | str | Path,
+    images: str | Path | Sequence[str | Path],
+    *,
+    top: int = 3,
+    engine: Engine | None = None,
+    device: str = "auto",
+    progress: Progress = unwatched,
+) -> list[ImagePrediction]:
+    """What is in each image, in the order given; of a folder every file below it, by name.
+
+    A file that cannot be read has a ``problem`` and no heads; the others are not held up by it.
+
+    Raises:
+        DataError: if a file or folder is not there, or a folder holds no image.
+        RunError: if the run has no trained model.
+        SettingsError: if ``top`` is below 1.
+    """
+    if top < 1:
+        raise SettingsError(f"top must be at least 1 class, got {top}: 3 is usual")
+    opened = run if isinstance(run, Run) else open_run(run)
+    named = [images] if isinstance(images, str | Path) else images
+    files = find_images([Path(name) for name in named])
+    network = trained_network(opened, engine=engine, device=device)
+    names = class_names(opened)
+    found: list[ImagePrediction] = []
+    for start in range(0, len(files), _BATCH):
+        found += _batch(network, names, files[start : start + _BATCH], top)
+        progress("predicting", len(found), len(files))
+    return found
+
+
+def find_images(named: Iterable[Path]) -> list[Path]:
+    """Each file named, and the image files below each folder named, by their names.
+
+    Raises:
+        DataError: if one is not there, or a folder holds no image.
+    """
+    files: list[Path] = []
+    for path in named:
+        if not path.exists():
+            raise DataError(f"{path}: there is no such image or folder: name one that exists")
+        if path.is_dir():
+            below = sorted(file for file in path.rglob("*") if _is_image(file))
+            if not below:
+                raise DataError(f"{path}: a folder must hold images, found none: name another")
+            files += below
+        else:
+            files.append(path)
+    return files
+
+
+def _batch(
+    network: Network, names: Mapping[str, tuple[str, ...]], files: Sequence[Path], top: int
+) -> list[ImagePrediction]:
+    pixels: dict[Path, ByteArray] = {}
+    problems: dict[Path, str] = {}
+    for file in files:
+        try:
+            pixels[file] = network_pixels(file, network.preprocessing)
+        except UnreadableImageError as error:
+            problems[file] = str(error)
+    said = _most_probable(network, names, list(pixels.values()), top) if pixels else iter(())
+    best = dict(zip(pixels, said, strict=True))
+    return [
+        ImagePrediction(file=file, heads=best.get(file, {}), problem=problems.get(file))
+        for file in files
+    ]
+
+
+def network_pixels(file: Path, preprocessing: Preprocessing) -> ByteArray:
+    """An image file as the network sees it: (H, W, C) uint8, resized.
+
+    Raises:
+        UnreadableImageError: if it cannot be decoded.
+    """
+    raise NotImplementedError
+
+
+def _most_probable(
+    network: Network, names: Mapping[str, tuple[str, ...]], pixels: list[ByteArray], top: int
+) -> Iterator[dict[str, tuple[ClassProbability, ...]]]:
+    logits = network.logits(np.stack(pixels).transpose(0, 3, 1, 2))
+    unknown = np.full(len(pixels), -1, dtype=np.int64)
+    said = label(
+        logits,
+        network.architecture,
+        split="",
+        ids=[str(row) for row in range(len(pixels))],
+        labels=dict.fromkeys(logits, unknown),
+        class_names=names,
+    )
+    probabilities = {head: found.probabilities() for head, found in said.heads.items()}
+    for row in range(len(pixels)):
+        yield {
+            head: tuple(
+                ClassProbability(names[head][k], float(table[row, k]))
+                for k in np.argsort(-table[row], kind="stable")[:top]
+            )
+            for head, table in probabilities.items()
+        }

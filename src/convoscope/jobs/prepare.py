@@ -1,0 +1,198 @@
+"""Before training: the images decoded and split, the network chosen to fit them, both checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from convoscope.architecture import files
+from convoscope.architecture.graph import Architecture
+from convoscope.architecture.protocol import Shape
+from convoscope.architecture.zoo import ZOO, make, resolve
+from convoscope.data.augment import POLICIES
+from convoscope.data.cache import Decoded, decode
+from convoscope.data.dataset import Dataset
+from convoscope.data.preprocessing import Preprocessing
+from convoscope.data.sources import open_dataset
+from convoscope.data.splits import Splits, make_splits, read_splits
+from convoscope.errors import ArchitectureError, RunError, SettingsError, unknown_name
+from convoscope.jobs.request import TrainRequest, input_shape
+from convoscope.jobs.settings import training_settings
+from convoscope.runs import Run
+from convoscope.training.settings import TrainingSettings
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told the name of a stage, how many images are done, and how many there are."""
+
+
+def unwatched(stage: str, done: int, total: int) -> None:
+    """The progress that nobody looks at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prepared:
+    """All that training needs, checked; ``notes`` are sentences that the report must print."""
+
+    request: TrainRequest
+    settings: TrainingSettings
+    decoded: Decoded
+    splits: Splits
+    architecture: Architecture
+    preprocessing: Preprocessing
+    notes: tuple[str, ...]
+
+    @property
+    def dataset(self) -> Dataset:
+        """The images that could be read."""
+        return self.decoded.dataset
+
+
+def prepare(request: TrainRequest, *, progress: Progress = unwatched) -> Prepared:
+    """Read, decode and split the data, and make the network that fits it.
+
+    Cheap checks come first: a misspelt model is told before a thousand images are decoded.
+
+    Raises:
+        ConvoscopeError: if the data, the network or a setting cannot be used; says which.
+    """
+    if request.augment not in POLICIES:
+        raise unknown_name("augmentation", request.augment, POLICIES)
+    if request.model not in ZOO and not Path(request.model).exists():
+        resolve(request.model)
+    dataset = open_dataset(request.data)
+    architecture = choose_architecture(request, dataset)
+    return _prepared(request, dataset, architecture, split_file=request.split, progress=progress)
+
+
+def prepare_again(run: Run, request: TrainRequest, *, progress: Progress = unwatched) -> Prepared:
+    """What :func:`prepare` gave when the run began: its own network and split, the same images.
+
+    Raises:
+        RunError: if the images are no longer those that the run began with.
+    """
+    architecture = files.read(run.architecture_file)
+    prepared = _prepared(
+        request,
+        open_dataset(request.data),
+        architecture,
+        split_file=run.split_file,
+        progress=progress,
+    )
+    began_with = run.record().data.get("fingerprint")
+    if prepared.decoded.fingerprint != began_with:
+        raise RunError(
+            f"{run.path}: going on needs the images that the run began with (fingerprint "
+            f"{began_with}), {request.data} now has {prepared.decoded.fingerprint}: "
+            "put the images back as they were, or train again"
+        )
+    return prepared
+
+
+def choose_architecture(request: TrainRequest, dataset: Dataset) -> Architecture:
+    """The network that was asked for, fitted to the data's classes.
+
+    Its input is the one asked for; else, for a ready-made network and images in memory, theirs;
+    else its own.
+
+    Raises:
+        ArchitectureError: if the network's heads are not those that the data labels.
+        SettingsError: if options are given for a network from a file.
+    """
+    classes = {head: len(names) for head, names in dataset.class_names.items()}
+    shape = _input_shape(request, dataset)
+    if request.model in ZOO:
+        bare = make(request.model, input_shape=shape, **request.set)
+        _check_heads(bare, dataset)
+        return make(request.model, input_shape=shape, classes=classes, **request.set)
+    if request.set:
+        raise SettingsError(
+            f"{request.model}: --set is for ready-made networks, got it with a file: write "
+            f"{', '.join(request.set)} in the file"
+        )
+    _check_heads(resolve(request.model, input_shape=shape), dataset)
+    return resolve(request.model, input_shape=shape, classes=classes)
+
+
+def preprocessing_for(architecture: Architecture, request: TrainRequest) -> Preprocessing:
+    """How an image file becomes the architecture's input."""
+    channels, height, width = architecture.input_shape
+    if channels not in (1, 3):
+        raise ArchitectureError(
+            f"{architecture.name}: a network for images has 1 (gray) or 3 (colour) input channels, "
+            f"got {channels}: change input_shape"
+        )
+    return Preprocessing(
+        size=(height, width), resize=request.resize, order="gray" if channels == 1 else "rgb"
+    )
+
+
+def _prepared(
+    request: TrainRequest,
+    dataset: Dataset,
+    architecture: Architecture,
+    *,
+    split_file: str | Path | None,
+    progress: Progress,
+) -> Prepared:
+    preprocessing = preprocessing_for(architecture, request)
+    decoded = decode(
+        dataset,
+        preprocessing=preprocessing,
+        skip_unreadable=request.skip_unreadable,
+        progress=lambda done, total: progress("decoding", done, total),
+    )
+    splits = _split(decoded, request, split_file)
+    return Prepared(
+        request=request,
+        settings=training_settings(request),
+        decoded=decoded,
+        splits=splits,
+        architecture=architecture,
+        preprocessing=preprocessing,
+        notes=_notes(decoded, splits, request),
+    )
+
+
+def _split(decoded: Decoded, request: TrainRequest, split_file: str | Path | None) -> Splits:
+    if split_file is not None:
+        return read_splits(Path(split_file), decoded.dataset)
+    return make_splits(
+        decoded,
+        seed=request.seed,
+        validation=request.validation,
+        test=request.test,
+        allow_leak=request.allow_leak,
+    )
+
+
+def _input_shape(request: TrainRequest, dataset: Dataset) -> Shape | None:
+    is_ready_made = request.model in ZOO
+    if request.input is not None:
+        own = (
+            ZOO[request.model].input_shape if is_ready_made else resolve(request.model).input_shape
+        )
+        return input_shape(request.input, channels=own[0])
+    if is_ready_made and dataset.pixels is not None:
+        _, height, width, channels = dataset.pixels.shape
+        return (channels, height, width)
+    return None
+
+
+def _check_heads(architecture: Architecture, dataset: Dataset) -> None:
+    heads = {head.name for head in architecture.heads}
+    if heads != set(dataset.class_names):
+        raise ArchitectureError(
+            f"{architecture.name}: the network's heads must be what the data labels "
+            f"({', '.join(sorted(dataset.class_names))}), got {', '.join(sorted(heads)) or 'none'}:"
+            " name the heads like that, or choose another network"
+        )
+
+
+def _notes(decoded: Decoded, splits: Splits, request: TrainRequest) -> tuple[str, ...]:
+    notes = [
+        f"{name} was left out, because it cannot be read: {reason}"
+        for name, reason in decoded.skipped
+    ]
+    return tuple(notes)

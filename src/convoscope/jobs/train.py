@@ -1,0 +1,252 @@
+"""Train a network on a folder of images, into a run folder; go on with one that was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from convoscope.architecture.files import to_yaml
+from convoscope.arrays import FloatArray
+from convoscope.data.splits import write_splits
+from convoscope.errors import ConvoscopeError, DivergedError, RunError, StorageError
+from convoscope.jobs import environment
+from convoscope.jobs.folder import claim
+from convoscope.jobs.learning import fresh_network, teach
+from convoscope.jobs.predictions import predictions_of
+from convoscope.jobs.prepare import Prepared, Progress, prepare, prepare_again, unwatched
+from convoscope.jobs.recorder import Recorder
+from convoscope.jobs.settings import asked_request, read_settings, request
+from convoscope.metrics.mistakes import pictures_needed
+from convoscope.network import Network
+from convoscope.pictures.thumbnails import shrink
+from convoscope.runs import Run, RunRecord, open_run
+from convoscope.runs.record import Status
+from convoscope.training.events import Event, Listener, StopReason
+from convoscope.training.outcome import FitResult
+
+_STATUS: Mapping[StopReason, Status] = {
+    "epochs": "finished",
+    "patience": "finished",
+    "time": "finished",
+    "interrupted": "interrupted",
+    "diverged": "diverged",
+}
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    model: str | Path | None = None,
+    settings_file: str | Path | None = None,
+    out: str | Path | None = None,
+    listen: Listener | None = None,
+    progress: Progress = unwatched,
+    should_stop: Callable[[], bool] = lambda: False,
+    started: Callable[[Run], None] = lambda run: None,
+    **settings: Any,
+) -> Run:
+    """Train ``model`` on ``data`` and test it; gives back the run, finished or interrupted.
+
+    ``settings`` are those of :class:`~convoscope.jobs.request.TrainRequest`, such as
+    ``epochs=5, batch=16, seed=3``; they override those in ``settings_file``. ``listen`` is told
+    what happens, ``should_stop`` asked before every step, ``started`` given the run when its
+    folder is there.
+
+    Raises:
+        DivergedError: if the loss is no longer a number; the last good weights are in the run.
+        ConvoscopeError: for anything else that one sentence explains.
+    """
+    asked = {**(read_settings(Path(settings_file)) if settings_file else {}), **settings}
+    asked |= {key: str(value) for key, value in (("data", data), ("model", model)) if value}
+    prepared = prepare(request(asked), progress=progress)
+    run = begin(prepared, out)
+    started(run)
+    return carry_out(run, prepared, listen or _ignore, progress, should_stop)
+
+
+def resume(
+    path: str | Path,
+    *,
+    listen: Listener | None = None,
+    progress: Progress = unwatched,
+    should_stop: Callable[[], bool] = lambda: False,
+    started: Callable[[Run], None] = lambda run: None,
+) -> Run:
+    """Go on with an unfinished run from its last whole epoch, with its own settings.
+
+    It ends with the same bytes as a run that was never stopped.
+
+    Raises:
+        RunError: if there is nothing to go on with, or the images are no longer the same.
+    """
+    run = open_run(path)
+    record = run.record()
+    if record.kind != "train" or record.status in ("finished", "diverged"):
+        raise RunError(f"{path}: only an unfinished training run can go on, {_ended(record)}")
+    asked = asked_request(run.path, record.settings)
+    prepared = prepare_again(run, asked, progress=progress)
+    run.update_record(status="running")
+    started(run)
+    return carry_out(run, prepared, listen or _ignore, progress, should_stop)
+
+
+def begin(prepared: Prepared, out: str | Path | None) -> Run:
+    """Make the run's folder and write what is known before training."""
+    asked = prepared.request
+    run = claim(out, data=asked.data, model=asked.model)
+    where = ("--out", str(out)) if out is not None else ()
+    with _marking_failure(run):
+        write_splits(run.split_file, prepared.decoded, prepared.splits)
+        run.write_architecture(to_yaml(prepared.architecture), _model(prepared))
+        # Last, so that a folder with run.json can always be gone on with.
+        run.write_record(
+            RunRecord(
+                kind="train",
+                settings=asked.absolute().to_json(),
+                command=(*asked.command(), *where),
+                seed=asked.seed,
+                started=datetime.now(UTC).isoformat(timespec="seconds"),
+                data=_data(prepared),
+                versions=environment.versions(),
+                machine=environment.machine(),
+                notes=prepared.notes,
+            )
+        )
+    return run
+
+
+def carry_out(
+    run: Run,
+    prepared: Prepared,
+    listen: Listener,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+) -> Run:
+    """Teach the network and write what comes out, from wherever the run stands."""
+    with _marking_failure(run):
+        network, notes = fresh_network(prepared)
+        recorder = Recorder(run, listen)
+        result = teach(network, prepared, recorder, should_stop)
+        if result.parameters is not None:
+            _write_outcome(run, prepared, network, result.parameters, progress)
+        run.update_record(
+            status=_STATUS[result.reason],
+            epochs=result.epochs,
+            best_epoch=result.best_epoch,
+            stop_reason=result.reason,
+            seconds=recorder.seconds,
+            notes=(*prepared.notes, *notes, *_outcome_notes(result)),
+        )
+    if result.divergence is not None:
+        raise _at(run, result.divergence.error())
+    if result.reason != "interrupted":
+        run.drop_checkpoint()
+    return run
+
+
+def _write_outcome(
+    run: Run,
+    prepared: Prepared,
+    network: Network,
+    parameters: Mapping[str, FloatArray],
+    progress: Progress,
+) -> None:
+    """The kept parameters, what the network says of each split with them, and its pictures."""
+    run.write_parameters(parameters)
+    kept = network.with_parameters(parameters)
+    said = [
+        predictions_of(
+            kept,
+            prepared.decoded.images,
+            prepared.dataset,
+            indices,
+            split=split,
+            batch_size=prepared.settings.batch_size,
+            progress=progress,
+        )
+        for split, indices in prepared.splits.indices.items()
+        if len(indices)
+    ]
+    for predictions in said:
+        run.write_predictions(predictions)
+    rows = {name: row for row, name in enumerate(prepared.dataset.ids)}
+    shown = pictures_needed(said)
+    pictures = prepared.decoded.images[np.array([rows[name] for name in shown], dtype=np.int64)]
+    run.write_samples(shown, shrink(pictures))
+
+
+def _model(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "architecture_name": prepared.architecture.name,
+        "class_names": {head: list(names) for head, names in prepared.dataset.class_names.items()},
+        "outputs": {head.name: head.output for head in prepared.architecture.heads},
+        "preprocessing": asdict(prepared.preprocessing),
+        "engine": prepared.request.engine,
+    }
+
+
+def _data(prepared: Prepared) -> dict[str, Any]:
+    dataset = prepared.dataset
+    return {
+        "name": dataset.name,
+        "root": str(dataset.root.resolve()) if dataset.root else None,
+        "fingerprint": prepared.decoded.fingerprint,
+        "images": len(dataset),
+        "counts": {split: len(found) for split, found in prepared.splits.indices.items()},
+        "classes": {head: len(names) for head, names in dataset.class_names.items()},
+        "is_given_split": prepared.splits.is_given,
+        "skipped": [list(pair) for pair in prepared.decoded.skipped],
+    }
+
+
+def _outcome_notes(result: FitResult) -> tuple[str, ...]:
+    if result.divergence is not None:
+        return (str(result.divergence.error()),)
+    if result.reason == "interrupted" and result.best_epoch == 0:
+        return ("interrupted before the first epoch ended: the weights are those of its last step",)
+    return ()
+
+
+@contextmanager
+def _marking_failure(run: Run) -> Iterator[None]:
+    """Leave a trace of why the run ended, as far as the disk still lets us."""
+    try:
+        yield
+    except StorageError as error:
+        _mark(run, "failed", str(error))
+        raise StorageError(f"{error}; then  convoscope train --resume {run.path}") from error
+    except ConvoscopeError as error:
+        _mark(run, "failed", str(error))
+        raise
+    except KeyboardInterrupt:
+        _mark(run, "interrupted", "interrupted before its predictions were written")
+        raise
+
+
+def _mark(run: Run, status: Status, note: str) -> None:
+    with suppress(RunError, StorageError):
+        run.update_record(status=status, notes=(*run.record().notes, note))
+
+
+def _at(run: Run, error: DivergedError) -> DivergedError:
+    return DivergedError(f"{run.path}: {error}")
+
+
+def _ended(record: RunRecord) -> str:
+    match record.status:
+        case "finished":
+            return "this one is finished: to train it further, start a new one with --from"
+        case "diverged":
+            return "this one diverged: train again with a smaller --learning-rate"
+        case _:
+            return f"this is one of {record.kind!r}: name another"
+
+
+def _ignore(event: Event) -> None:
+    """Nobody listens."""

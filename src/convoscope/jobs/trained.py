@@ -1,0 +1,68 @@
+"""A run's trained network, opened for use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from convoscope import engines
+from convoscope.architecture import files
+from convoscope.data.preprocessing import Preprocessing
+from convoscope.errors import RunError
+from convoscope.network import Engine, Network
+from convoscope.runs import Run
+
+_PREPROCESSING = TypeAdapter(Preprocessing)
+
+
+def trained_network(run: Run, *, engine: Engine | None = None, device: str = "auto") -> Network:
+    """The network with the run's kept parameters, on the engine it was trained with, or another.
+
+    Raises:
+        RunError: if the run has no whole model.
+        WeightsError: if the parameters are not those of the architecture beside them.
+    """
+    run.record()
+    model = run.model()
+    parameters = run.parameters()
+    return engines.build(
+        files.read(run.architecture_file),
+        preprocessing=preprocessing(run, model),
+        engine=engine or model.get("engine", "torch"),
+        parameters=parameters,
+        device=device,
+    )
+
+
+def class_names(run: Run) -> dict[str, tuple[str, ...]]:
+    """Per head the classes that the run's network tells apart."""
+    return {head: tuple(names) for head, names in _entry(run, run.model(), "class_names").items()}
+
+
+def preprocessing(run: Run, model: Mapping[str, Any]) -> Preprocessing:
+    """How the run's network sees an image.
+
+    Raises:
+        RunError: if ``model.json`` does not say it whole.
+    """
+    values = _entry(run, model, "preprocessing")
+    try:
+        return _PREPROCESSING.validate_python(values)
+    except ValidationError as error:
+        raise _not_whole(run, "preprocessing") from error
+
+
+def _entry(run: Run, model: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = model.get(key)
+    if not isinstance(value, dict):
+        raise _not_whole(run, key)
+    return value
+
+
+def _not_whole(run: Run, key: str) -> RunError:
+    return RunError(
+        f"{run.path / 'model' / 'model.json'}: {key} must be there and whole: "
+        f"go on with  convoscope train --resume {run.path}  or train again"
+    )
