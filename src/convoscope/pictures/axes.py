@@ -107,5 +107,5 @@ def plain(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share as ``20 %``."""
-    return f"{100 * share:.3g} %"
+    """A share as ``20 %``, which no line break parts."""
+    return f"{100 * share:.3g}\N{NO-BREAK SPACE}%"

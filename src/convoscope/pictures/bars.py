@@ -11,7 +11,7 @@ from convoscope.pictures.axes import Scale, percent
 from convoscope.pictures.svg import element, line, picture, shortened, text, text_width
 
 BAR_WIDTH, BAR_HEIGHT = 96.0, 14.0
-_CHART_WIDTH = 520.0
+_CHART_WIDTH = 440.0
 _ROW = 56.0
 _TOP = 8.0
 _NAME_ROOM = 130.0
@@ -71,8 +71,8 @@ def accuracy_chart(rows: Sequence[AccuracyRow], *, baseline_name: str) -> Markup
 
 
 def percent_exact(share: float) -> str:
-    """A share as ``80.0 %``."""
-    return f"{100 * share:.1f} %"
+    """A share as ``80.0 %``, which no line break parts."""
+    return f"{100 * share:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _mark(row: AccuracyRow, at: Scale, y: float, name: str) -> Markup:
@@ -100,7 +100,7 @@ def _row(row: AccuracyRow, at: Scale, y: float) -> Markup:
         [
             text(0, y + 4, shortened(row.name, _NAME_ROOM), class_=tone),
             band,
-            element("circle", cx=at(row.value), cy=y, r=half - 1, class_=f"dot {tone}"),
+            element("circle", cx=at(row.value), cy=y, r=0.6 * half, class_=f"dot {tone}"),
             text(x, y - half - 6, value, class_=f"middle small {tone}"),
         ]
     )

@@ -18,7 +18,8 @@ from convoscope.pictures.axes import percent
 from convoscope.pictures.svg import element, number, picture, shortened, text, text_width
 
 _NAME_ROOM = 132.0
-_SMALLEST_SHADE = 0.12
+_SMALLEST_SHADE = 0.16
+_SMALLEST_SIDE = 78.0
 _CELLS = ((6, 56.0), (12, 42.0), (30, 32.0))
 _SMALLEST_CELL = 24.0
 
@@ -117,12 +118,13 @@ class _Layout:
 def _layout(class_names: Sequence[str]) -> _Layout:
     cell = cell_size(len(class_names))
     room = min(_NAME_ROOM, max(text_width(name) for name in class_names)) + 18
+    side = max(room, _SMALLEST_SIDE)
     is_level = all(text_width(name) + 6 <= cell for name in class_names)
     return _Layout(
         classes=len(class_names),
         cell=cell,
-        side=room,
-        head=26.0 if is_level else room,
+        side=side,
+        head=34.0 if is_level else room,
         is_level=is_level,
     )
 
@@ -179,7 +181,8 @@ def _cells(
 
 
 def _square(share: float, cell: float, *, is_right: bool) -> Markup:
-    shade = _SMALLEST_SHADE + (1 - _SMALLEST_SHADE) * share
+    # Rare mistakes must still be seen among a hundred classes.
+    shade = _SMALLEST_SHADE + (1 - _SMALLEST_SHADE) * share**0.7
     return element(
         "rect",
         x=0.5,

@@ -13,7 +13,7 @@ from convoscope.pictures.axes import Frame, Scale, draw_axes, even_ticks, percen
 from convoscope.pictures.svg import element, line, number, picture, text
 
 WIDTH, HEIGHT = 460.0, 290.0
-_FRAME = Frame(left=46, top=34, right=372, bottom=240)
+_FRAME = Frame(left=46, top=46, right=372, bottom=246)
 _LOG_FROM = 100.0
 _LABEL_GAP = 15.0
 _COLOURS = ("orange", "blue")
@@ -38,13 +38,14 @@ def learning_curves(
 ) -> Markup:
     """A chart of at most two curves over the epochs, named at their ends, the best epoch marked.
 
-    A share goes from 0 to 100 %. Anything else starts at 0, or is drawn on a logarithmic axis if
-    it falls by a factor of a hundred and more.
+    A share goes up to 100 % from the quarter below its least. Anything else starts at 0, or is
+    drawn on a logarithmic axis if it falls by a factor of a hundred and more.
     """
     values = [v for curve in curves for v in curve.values if math.isfinite(v)]
     up = _upward(values, is_share)
     across = Scale(low=epochs[0], high=max(epochs[-1], epochs[0] + 1), start=50, end=_FRAME.right)
-    label = f"{score} (log scale)" if up.is_log else f"{score}{f' ({unit})' if unit else ''}"
+    notes = [unit, "log scale" if up.is_log else ""]
+    brackets = ", ".join(note for note in notes if note)
     axes = draw_axes(
         _FRAME,
         across,
@@ -52,7 +53,7 @@ def learning_curves(
         across_ticks=_epoch_ticks(epochs),
         up_ticks=up.ticks(),
         across_label="epoch",
-        up_label=label,
+        up_label=f"{score} ({brackets})" if brackets else score,
         across_written=plain,
         up_written=percent if is_share else plain,
     )
@@ -77,7 +78,8 @@ def learning_curves(
 def _upward(values: Sequence[float], is_share: bool) -> Scale:
     bottom, top = _FRAME.bottom, _FRAME.top
     if is_share:
-        return Scale(low=0, high=1, start=bottom, end=top)
+        least = math.floor(4 * min(values, default=0.0)) / 4
+        return Scale(low=min(least, 0.75), high=1, start=bottom, end=top)
     high = max(values, default=1.0)
     low = min((v for v in values if v > 0), default=high or 1.0)
     if high / low >= _LOG_FROM:
@@ -109,8 +111,8 @@ def _best_mark(epoch: int, across: Scale) -> Markup:
     x = across(epoch)
     side = "end" if x > (_FRAME.left + _FRAME.right) / 2 else "start"
     shift = -6 if side == "end" else 6
-    return line(x, _FRAME.top - 8, x, _FRAME.bottom, "dashed") + text(
-        x + shift, _FRAME.top - 2, f"best: epoch {epoch}", class_=f"small quiet {side}"
+    return line(x, _FRAME.top - 18, x, _FRAME.bottom, "dashed") + text(
+        x + shift, _FRAME.top - 10, f"best: epoch {epoch}", class_=f"small quiet {side}"
     )
 
 

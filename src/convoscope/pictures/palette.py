@@ -48,7 +48,7 @@ COLOURS: Mapping[Theme, Mapping[str, str]] = {
 CHART_STYLE = """
 .chart text { font: 13px system-ui, -apple-system, "Segoe UI", "Liberation Sans", sans-serif;
   fill: var(--ink); font-variant-numeric: tabular-nums; }
-.chart .small { font-size: 11px; }
+.chart .small { font-size: 12px; }
 .chart .quiet { fill: var(--muted); }
 .chart .strong { font-weight: 650; }
 .chart .end { text-anchor: end; }

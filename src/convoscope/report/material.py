@@ -9,12 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
-from convoscope.architecture.analysis import MAC_CONVENTION, MEMORY_CONVENTION
+from convoscope.architecture.analysis import MAC_CONVENTION, MEMORY_CONVENTION, Analysis
 from convoscope.metrics.mistakes import class_samples
+from convoscope.pictures.diagram import Block, network_diagram
 from convoscope.report import wording
 from convoscope.report.heads import Thumbnail, thumbnail
 from convoscope.report.reading import Contents
+
+_UNSEEN = ("activation", "dropout", "batch_norm", "flatten")
+_JOINING = ("residual", "parallel")
 
 STATUS_NOTES = {
     "running": "This run has not ended: the figures are those of what is there so far.",
@@ -73,6 +78,7 @@ class Network:
     parameters: int
     macs: int
     memory: str
+    diagram: Markup
     conventions: tuple[str, ...]
 
 
@@ -101,7 +107,7 @@ def network(contents: Contents) -> Network:
             macs=row.macs,
             memory=wording.data_size(row.activation_bytes),
             sees=wording.shape(row.receptive_field),
-            jump=wording.shape(row.jump),
+            jump=wording.shape(row.jump) if any(row.jump) else wording.UNKNOWN,
             head=row.head or "",
             indent=row.depth,
         )
@@ -113,6 +119,7 @@ def network(contents: Contents) -> Network:
         parameters=analysis.parameters,
         macs=analysis.macs,
         memory=wording.data_size(analysis.activation_bytes),
+        diagram=network_diagram(_blocks(analysis)),
         conventions=(MAC_CONVENTION, MEMORY_CONVENTION),
     )
 
@@ -162,6 +169,22 @@ def settings(contents: Contents) -> tuple[tuple[str, str], ...]:
         (key.replace("_", " "), _fact(key, value))
         for key, value in contents.record.settings.items()
     )
+
+
+def _blocks(analysis: Analysis) -> list[Block]:
+    """The image and every layer that changes a shape or joins branches."""
+    image = Block(name="image", kind="input", shape=analysis.input_shape)
+    return [image] + [
+        Block(
+            name=row.name,
+            kind=row.kind,
+            shape=row.output_shape,
+            learns=row.kind in _JOINING or row.parameters > 0,
+            head=row.head or "",
+        )
+        for row in analysis.rows
+        if row.depth == 0 and row.kind not in _UNSEEN
+    ]
 
 
 def _head_data(contents: Contents, head: str) -> HeadData:

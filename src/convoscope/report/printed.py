@@ -36,7 +36,7 @@ def read_page(page: str) -> Printed:
 
 
 def number(text: str) -> float | None:
-    """``62,805`` as 62805, ``80.0 %`` as 0.8, a dash as ``None``."""
+    """``62,805`` as 62805, ``80.0 %`` as 0.8, a dash as ``None``; any space counts as one."""
     digits = text.replace(",", "").replace("%", "").strip()
     if digits in ("", "–"):
         return None

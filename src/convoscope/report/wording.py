@@ -1,4 +1,7 @@
-"""Numbers as people read them. Every number that a page prints is written here."""
+"""Numbers as people read them. Every number that a page prints is written here.
+
+A number and its unit are held together by a no-break space.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Sequence
 from convoscope.metrics.intervals import Figure
 
 UNKNOWN = "–"
+_SPACE = "\N{NO-BREAK SPACE}"
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -22,14 +26,14 @@ def counted(value: int, one: str, many: str | None = None) -> str:
 
 def share(value: float | None) -> str:
     """``80.0 %``, or a dash where undefined."""
-    return UNKNOWN if value is None else f"{100 * value:.1f} %"
+    return UNKNOWN if value is None else f"{100 * value:.1f}{_SPACE}%"
 
 
 def interval(figure: Figure) -> str:
     """``71.1–86.7 %``, or nothing where undefined."""
     if figure.low is None or figure.high is None:
         return ""
-    return f"{100 * figure.low:.1f}–{100 * figure.high:.1f} %"
+    return f"{100 * figure.low:.1f}–{100 * figure.high:.1f}{_SPACE}%"
 
 
 def score(value: float | None) -> str:
@@ -49,13 +53,13 @@ def score_interval(figure: Figure) -> str:
 def duration(seconds: float) -> str:
     """``0.8 s``, ``42 s``, ``2 min 10 s``, ``3 h 05 min``."""
     if seconds < 10:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}{_SPACE}s"
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        return f"{whole}{_SPACE}s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+        return f"{whole // 60}{_SPACE}min {whole % 60:02d}{_SPACE}s"
+    return f"{whole // 3600}{_SPACE}h {whole % 3600 // 60:02d}{_SPACE}min"
 
 
 def shape(sizes: Sequence[int]) -> str:
@@ -68,14 +72,14 @@ def data_size(size: int) -> str:
     value, unit = float(size), 0
     while value >= 1024 and unit < len(_BINARY_UNITS) - 1:
         value, unit = value / 1024, unit + 1
-    return f"{value:.0f} B" if unit == 0 else f"{value:.3g} {_BINARY_UNITS[unit]}"
+    return f"{value:.0f}{_SPACE}B" if unit == 0 else f"{value:.3g}{_SPACE}{_BINARY_UNITS[unit]}"
 
 
 def large(value: int) -> str:
     """``19.6 G`` for 19,632,062,464; small numbers whole."""
     for power, unit in ((9, "G"), (6, "M")):
         if value >= 10**power:
-            return f"{value / 10**power:.3g} {unit}"
+            return f"{value / 10**power:.3g}{_SPACE}{unit}"
     return count(value)
 
 

@@ -56,7 +56,7 @@ function sortable(table) {
 }
 
 function markSection() {
-  const links = [...document.querySelectorAll(".bar nav a")];
+  const links = [...document.querySelectorAll(".top nav a")];
   const sections = links.map((link) => document.querySelector(link.getAttribute("href")));
   const mark = () => {
     let current = -1;
