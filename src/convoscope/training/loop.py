@@ -181,15 +181,15 @@ class _Course:
             should_stop=self.should_stop,
         )
         if (step := learnt.first_broken) is not None:
-            return self.diverged("loss", learnt.losses[step - 1], step)
+            return self.diverged("the loss", learnt.losses[step - 1], step)
         if not learnt.is_whole:
             return "interrupted"
         found = self.scores_after(learnt)
         for what, value in found.items():
             if not math.isfinite(value):
-                return self.diverged(what.replace("_", " "), value)
+                return self.diverged(f"the {what.replace('_', ' ')}", value)
         if not self.is_validated and not _are_finite(self.learner.network.parameters()):
-            return self.diverged("weights", math.nan)
+            return self.diverged("every weight", math.nan)
         record = self.recorded(epoch, found)
         self.listen(
             EpochEnded(

@@ -13,8 +13,8 @@ from convoscope.training.events import StopReason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Divergence:
-    """Where a number stopped being finite: the loss of ``step`` of ``epoch``, or, where ``step`` is
-    ``None``, ``what`` after its last step. The weights kept are those of ``kept_epoch``, 0 if none.
+    """Where ``what`` ("the loss") stopped being finite: in ``step`` of ``epoch`` or, where that is
+    ``None``, after its last step. The weights kept are those of ``kept_epoch``, 0 if none.
     """
 
     epoch: int
@@ -29,7 +29,7 @@ class Divergence:
         since = f"since step {self.step}" if self.step else "after the last step"
         kept = f"the weights of epoch {self.kept_epoch}" if self.kept_epoch else "no weights"
         return DivergedError(
-            f"epoch {self.epoch}: the {self.what} must be a finite number, it is {self.value} "
+            f"epoch {self.epoch}: {self.what} must be a finite number, found {self.value} "
             f"{since}, and {kept} were kept: "
             f"train again with a learning rate below {self.learning_rate:g}"
         )
