@@ -1,3 +1,64 @@
-"""convoscope: from a folder of images to a trained, tested, explained classifier."""
+"""convoscope: from a folder of images to a trained, tested, explained classifier.
+
+::
+
+    import convoscope
+
+    run = convoscope.train("photos", model="small", epochs=5)
+    convoscope.write_report(run)
+    for image in convoscope.predict(run, ["cat.jpg", "holiday"]):
+        print(image.file, image.heads["class"][0])
+
+Each name is imported when it is first used: ``import convoscope`` itself loads neither NumPy nor
+PyTorch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convoscope.jobs.describe import describe
+    from convoscope.jobs.evaluate import evaluate
+    from convoscope.jobs.predict import predict
+    from convoscope.jobs.train import resume, train
+    from convoscope.report import write as write_report
+    from convoscope.runs import Run, find_runs, open_run
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Run",
+    "describe",
+    "evaluate",
+    "find_runs",
+    "open_run",
+    "predict",
+    "resume",
+    "train",
+    "write_report",
+]
+
+_HOMES = {
+    "Run": "runs:Run",
+    "describe": "jobs.describe:describe",
+    "evaluate": "jobs.evaluate:evaluate",
+    "find_runs": "runs:find_runs",
+    "open_run": "runs:open_run",
+    "predict": "jobs.predict:predict",
+    "resume": "jobs.train:resume",
+    "train": "jobs.train:train",
+    "write_report": "report:write",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'convoscope' has no attribute {name!r}")
+    module, _, member = _HOMES[name].partition(":")
+    return getattr(importlib.import_module(f"convoscope.{module}"), member)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

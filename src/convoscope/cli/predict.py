@@ -47,12 +47,12 @@ def predict(
     convoscope predict runs/photos-small-1 cat.jpg
     convoscope predict runs/photos-small-1 holiday/ --csv > holiday.csv
     """  # noqa: D301 - click reads the backspace
+    if as_json and as_csv:
+        raise click.UsageError("choose one of --json and --csv", ctx)
     from convoscope.cli import tables
     from convoscope.cli.progress import display
     from convoscope.jobs import predict as job
 
-    if as_json and as_csv:
-        raise click.UsageError("choose one of --json and --csv", ctx)
     with display(tables.console(is_error=True), is_quiet=True) as show:
         found = job.predict(run, images, top=top, engine=engine, device=device, progress=show.stage)
     if as_json:

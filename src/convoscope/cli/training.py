@@ -14,7 +14,7 @@ from convoscope.cli.interrupt import stopping_on_ctrl_c
 from convoscope.cli.progress import display, duration
 from convoscope.errors import DivergedError
 from convoscope.jobs import train as job
-from convoscope.jobs.prepare import Progress
+from convoscope.jobs.progress import Progress
 from convoscope.metrics.summary import summarise
 from convoscope.runs import Run
 from convoscope.training.events import Event, Listener

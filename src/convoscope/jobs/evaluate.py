@@ -15,7 +15,7 @@ from convoscope.data.sources import open_dataset
 from convoscope.data.splits import read_splits
 from convoscope.errors import DataError, RunError, placed, unknown_name
 from convoscope.jobs.predictions import label, logits_of, predictions_of
-from convoscope.jobs.prepare import Progress, unwatched
+from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.settings import asked_request
 from convoscope.jobs.trained import class_names, trained_network
 from convoscope.metrics.predictions import Predictions

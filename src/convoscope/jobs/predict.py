@@ -13,7 +13,7 @@ from convoscope.arrays import ByteArray
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import DataError, SettingsError, UnreadableImageError
 from convoscope.jobs.predictions import label
-from convoscope.jobs.prepare import Progress, unwatched
+from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.trained import class_names, trained_network
 from convoscope.network import Engine, Network
 from convoscope.runs import Run, open_run

@@ -9,7 +9,7 @@ import numpy as np
 from convoscope.architecture.graph import Architecture
 from convoscope.arrays import ByteArray, FloatArray, IntArray
 from convoscope.data.dataset import Dataset
-from convoscope.jobs.prepare import Progress, unwatched
+from convoscope.jobs.progress import Progress, unwatched
 from convoscope.metrics.predictions import HeadPredictions, Predictions
 from convoscope.network import Network
 

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 from convoscope.architecture import files
 from convoscope.architecture.graph import Architecture
 from convoscope.architecture.protocol import Shape
-from convoscope.architecture.zoo import ZOO, make, resolve
+from convoscope.architecture.zoo import is_file, resolve
 from convoscope.data.augment import POLICIES
 from convoscope.data.cache import Decoded, decode
 from convoscope.data.dataset import Dataset
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.data.sources import open_dataset
 from convoscope.data.splits import Splits, make_splits, read_splits
-from convoscope.errors import ArchitectureError, RunError, SettingsError, unknown_name
+from convoscope.errors import ArchitectureError, RunError, unknown_name
+from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest, input_shape
 from convoscope.jobs.settings import training_settings
 from convoscope.runs import Run
 from convoscope.training.settings import TrainingSettings
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told the name of a stage, how many images are done, and how many there are."""
-
-
-def unwatched(stage: str, done: int, total: int) -> None:
-    """The progress that nobody looks at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,15 +44,14 @@ class Prepared:
 def prepare(request: TrainRequest, *, progress: Progress = unwatched) -> Prepared:
     """Read, decode and split the data, and make the network that fits it.
 
-    Cheap checks come first: a misspelt model is told before a thousand images are decoded.
+    The cheap checks come first: a misspelt model is told before a thousand images are decoded.
 
     Raises:
         ConvoscopeError: if the data, the network or a setting cannot be used; says which.
     """
     if request.augment not in POLICIES:
         raise unknown_name("augmentation", request.augment, POLICIES)
-    if request.model not in ZOO and not Path(request.model).exists():
-        resolve(request.model)
+    resolve(request.model, **request.set)
     dataset = open_dataset(request.data)
     architecture = choose_architecture(request, dataset)
     return _prepared(request, dataset, architecture, split_file=request.split, progress=progress)
@@ -98,21 +89,12 @@ def choose_architecture(request: TrainRequest, dataset: Dataset) -> Architecture
 
     Raises:
         ArchitectureError: if the network's heads are not those that the data labels.
-        SettingsError: if options are given for a network from a file.
+        SettingsError: if options are given for a network that has none.
     """
-    classes = {head: len(names) for head, names in dataset.class_names.items()}
     shape = _input_shape(request, dataset)
-    if request.model in ZOO:
-        bare = make(request.model, input_shape=shape, **request.set)
-        _check_heads(bare, dataset)
-        return make(request.model, input_shape=shape, classes=classes, **request.set)
-    if request.set:
-        raise SettingsError(
-            f"{request.model}: --set is for ready-made networks, got it with a file: write "
-            f"{', '.join(request.set)} in the file"
-        )
-    _check_heads(resolve(request.model, input_shape=shape), dataset)
-    return resolve(request.model, input_shape=shape, classes=classes)
+    _check_heads(resolve(request.model, input_shape=shape, **request.set), dataset)
+    classes = {head: len(names) for head, names in dataset.class_names.items()}
+    return resolve(request.model, input_shape=shape, classes=classes, **request.set)
 
 
 def preprocessing_for(architecture: Architecture, request: TrainRequest) -> Preprocessing:
@@ -168,13 +150,10 @@ def _split(decoded: Decoded, request: TrainRequest, split_file: str | Path | Non
 
 
 def _input_shape(request: TrainRequest, dataset: Dataset) -> Shape | None:
-    is_ready_made = request.model in ZOO
     if request.input is not None:
-        own = (
-            ZOO[request.model].input_shape if is_ready_made else resolve(request.model).input_shape
-        )
+        own = resolve(request.model, **request.set).input_shape
         return input_shape(request.input, channels=own[0])
-    if is_ready_made and dataset.pixels is not None:
+    if not is_file(request.model) and dataset.pixels is not None:
         _, height, width, channels = dataset.pixels.shape
         return (channels, height, width)
     return None

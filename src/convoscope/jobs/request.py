@@ -34,7 +34,7 @@ class TrainRequest:
 
     data: str
     model: str
-    set: Mapping[str, OptionValue] = field(default_factory=dict)
+    set: Mapping[str, Any] = field(default_factory=dict)
     input: str | None = None
     from_run: str | None = None
 
@@ -132,12 +132,12 @@ def option_text(value: OptionValue) -> str:
 
 
 def option_value(text: str) -> OptionValue:
-    """What one means by that text: yes or no, a whole number, a number, or a word."""
+    """What one means by that text: yes or no, a number (``x0.5`` is one too), or a word."""
     if text.lower() in ("true", "yes", "on", "false", "no", "off"):
         return text.lower() in ("true", "yes", "on")
     for kind in (int, float):
         try:
-            return kind(text)
+            return kind(text.removeprefix("x"))
         except ValueError:
             continue
     return text

@@ -19,7 +19,8 @@ from convoscope.jobs import environment
 from convoscope.jobs.folder import claim
 from convoscope.jobs.learning import fresh_network, teach
 from convoscope.jobs.predictions import predictions_of
-from convoscope.jobs.prepare import Prepared, Progress, prepare, prepare_again, unwatched
+from convoscope.jobs.prepare import Prepared, prepare, prepare_again
+from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.recorder import Recorder
 from convoscope.jobs.settings import asked_request, read_settings, request
 from convoscope.metrics.mistakes import pictures_needed

@@ -1,0 +1,31 @@
+"""A command line to try things on, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+from click.testing import CliRunner, Result
+
+from convoscope.cli import program
+
+Convoscope: TypeAlias = Callable[..., Result]
+
+
+@pytest.fixture
+def convoscope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Convoscope:
+    """``convoscope("runs", "list")``: the result, with ``exit_code``, ``stdout`` and ``stderr``.
+
+    The working directory is a fresh one, so that ``runs/`` lands there.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object, typed: str | None = None) -> Result:
+        result = CliRunner().invoke(program, [str(word) for word in words], input=typed)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return result
+
+    return run

@@ -1,0 +1,124 @@
+"""Progress says loss, accuracy, speed and time left; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from convoscope.cli.progress import (
+    Bars,
+    Clock,
+    Display,
+    Lines,
+    Silence,
+    display,
+    duration,
+    ended_line,
+)
+from convoscope.training.events import EpochEnded, StepsDone, TrainingEnded, TrainingStarted
+
+STARTED = TrainingStarted(epochs=12, first_epoch=3, steps_per_epoch=10, images=300)
+STEP = StepsDone(epoch=4, step=5, loss=0.51234, images_per_second=1234.5)
+EPOCH = EpochEnded(
+    epoch=4,
+    scores={"train_loss": 0.5, "validation_accuracy": 0.75, "validation_accuracy/colour": 0.9},
+    learning_rate=0.001,
+    seconds=75,
+    is_best=True,
+)
+ENDED = TrainingEnded(reason="patience", epochs=4, best_epoch=4, seconds=9.94)
+
+
+def shown(kind: type[Lines] | type[Bars], *, is_terminal: bool) -> str:
+    stream = io.StringIO()
+    console = Console(
+        file=stream, width=120, force_terminal=is_terminal, markup=False, highlight=False
+    )
+    with kind(console) as show:
+        show.say("run runs/a[b]-1")
+        show.stage("decoding", 3, 3)
+        for event in (STARTED, STEP, EPOCH, ENDED):
+            show.event(event)
+    return stream.getvalue()
+
+
+def test_without_a_terminal_there_are_plain_lines() -> None:
+    assert shown(Lines, is_terminal=False).splitlines() == [
+        "run runs/a[b]-1",
+        "decoding 3 images done",
+        "training on 300 images, 10 steps an epoch, at most 12 epochs, going on with epoch 3",
+        "epoch  4/12  train loss 0.5000  validation accuracy 0.7500  1 min 15 s  best so far",
+        "stopped early: no better validation loss after 4 epochs and 9.9 s, keeping epoch 4",
+    ]
+
+
+def test_a_long_epoch_gets_a_line_with_loss_speed_and_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("convoscope.cli.progress.time.monotonic", lambda: now[0])
+    stream = io.StringIO()
+    with Lines(Console(file=stream, width=120)) as show:
+        show.event(STARTED)
+        now[0] = 30.0
+        show.event(STEP)
+        show.event(STEP)
+    line = stream.getvalue().splitlines()[1:]
+    assert line == ["epoch 4 step 5  loss 0.5123  1,234 images/s  2 min 50 s left"]
+
+
+def test_on_a_terminal_the_epochs_stand_above_the_bar() -> None:
+    text = shown(Bars, is_terminal=True)
+    assert "epoch  4/12  train loss 0.5000" in text
+    assert "run runs/a[b]-1" in text
+
+
+def test_the_display_suits_where_it_goes() -> None:
+    stream = io.StringIO()
+    kinds: list[type[Display]] = [
+        type(display(Console(file=stream, force_terminal=True), is_quiet=False)),
+        type(display(Console(file=stream), is_quiet=False)),
+        type(display(Console(file=stream), is_quiet=True)),
+    ]
+    assert kinds == [Bars, Lines, Silence]
+
+
+def test_silence_is_silent() -> None:
+    with Silence() as show:
+        show.event(STARTED)
+        show.stage("decoding", 1, 1)
+        show.say("x")
+
+
+def test_time_left_counts_the_steps_since_the_resumption() -> None:
+    clock = Clock(STARTED, now=100.0)
+    assert clock.steps_done(STEP) == 15
+    assert clock.seconds_left(STEP, now=115.0) == pytest.approx(85.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.84, "0.8 s"),
+        (9.96, "10.0 s"),
+        (42.4, "42 s"),
+        (59.7, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 05 min"),
+    ],
+)
+def test_durations_read_well(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_every_reason_to_end_is_said() -> None:
+    for reason, words in {
+        "epochs": "all epochs done",
+        "interrupted": "interrupted",
+        "diverged": "the loss is no longer a number",
+        "time": "out of time",
+    }.items():
+        event = TrainingEnded(reason=reason, epochs=0, best_epoch=0, seconds=1)  # type: ignore[arg-type]
+        assert ended_line(event) == f"{words} after 0 epochs and 1.0 s"
