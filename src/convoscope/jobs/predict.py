@@ -10,6 +10,13 @@ from typing import Any
 import numpy as np
 
 from convoscope.arrays import ByteArray
+from convoscope.data.decoding import (
+    image_suffixes,
+    network_input,
+    quiet,
+    read_bytes,
+    read_picture,
+)
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import DataError, SettingsError, UnreadableImageError
 from convoscope.jobs.predictions import label
@@ -124,7 +131,19 @@ def network_pixels(file: Path, preprocessing: Preprocessing) -> ByteArray:
     Raises:
         UnreadableImageError: if it cannot be decoded.
     """
-    raise NotImplementedError
+    try:
+        with quiet():
+            # As when training decodes: a large JPEG is read at a part of its size.
+            picture = read_picture(read_bytes(file), enough=preprocessing.size)
+    except UnreadableImageError as error:
+        raise UnreadableImageError(
+            f"{file}: an image must be readable, but {error}: mend the file, or leave it out"
+        ) from error
+    return network_input(picture.pixels, preprocessing)
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in image_suffixes() and file.is_file()
 
 
 def _most_probable(
