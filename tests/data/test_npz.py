@@ -33,7 +33,8 @@ def images_of(count: int, start: int = 0) -> Array:
     ],
 )  # fmt: skip
 def test_usual_names_without_split(tmp_path: Path, images: str, labels: str) -> None:
-    dataset = read_npz(save(tmp_path, **{images: images_of(3), labels: [4, 9, 4]}))
+    arrays: dict[str, ArrayLike] = {images: images_of(3), labels: [4, 9, 4]}
+    dataset = read_npz(save(tmp_path, **arrays))
     assert dataset.pixels is not None
     assert np.array_equal(dataset.pixels[..., 0], images_of(3))
     assert dataset.labels["class"].tolist() == [0, 1, 0]
