@@ -21,6 +21,9 @@ SHARED = Path(
 ).resolve()
 """The folder of real data beside the repository; absent on most machines."""
 
+GOLDEN = Path(__file__).parent / "golden"
+"""Texts and drawings as they should be, renewed with ``pytest --renew-golden``."""
+
 
 class MakeImageFolder(Protocol):
     """Draws a class-per-folder tree of PNG files under ``root`` and returns that folder.
@@ -37,6 +40,29 @@ class MakeImageFolder(Protocol):
         size: int | tuple[int, int] = 16,
         splits: Mapping[str, int] | None = None,
     ) -> Path: ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--renew-golden`` writes the golden files instead of comparing with them."""
+    parser.addoption("--renew-golden", action="store_true", help="write the golden files anew")
+
+
+@pytest.fixture(scope="session")
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """``golden(name, text)``: ``text`` must be what ``tests/golden/<name>`` holds."""
+    renew = bool(request.config.getoption("--renew-golden"))
+
+    def compare(name: str, text: str) -> None:
+        file = GOLDEN / name
+        if renew:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        assert file.exists(), (
+            f"{file} is not there: run pytest with --renew-golden, then look at it"
+        )
+        assert text == file.read_text(encoding="utf-8")
+
+    return compare
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -59,9 +59,9 @@ def even_ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Powers of ten between ``low`` and ``high``; with 2 and 5 times them where those are few."""
+    """Powers of ten between ``low`` and ``high``; below three of them also 2 and 5 times them."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    factors = (1, 2, 5) if len(powers) <= 3 else (1,)
+    factors = (1, 2, 5) if high / low < 1000 else (1,)
     values = [factor * 10.0**power for power in powers for factor in factors]
     inside = [value for value in values if low * (1 - 1e-9) <= value <= high * (1 + 1e-9)]
     return inside[:: max(1, len(inside) // 6)]
