@@ -3,7 +3,8 @@
 Scalars are YAML 1.2's, as JSON has them: ``true``, ``false``, ``null``, decimal and hexadecimal
 numbers. What YAML 1.1 makes of ``no``, ``1:30`` and ``010`` (false, ninety, eight) surprises people
 who describe networks: here they are two words and ten. A key that stands twice is an error, aliases
-are refused (a few lines of them can stand for gigabytes), and so is a text over a megabyte.
+are refused (a few lines of them can stand for gigabytes), and so is a text of a
+quarter of a megabyte.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import yaml
 
 from convoscope.errors import ArchitectureError
 
-LARGEST_TEXT = 1_000_000
+LARGEST_TEXT = 250_000
 _MOST_DIGITS = 100
 
 

@@ -150,7 +150,8 @@ def without_top(architecture: Architecture) -> Architecture:
 def with_classes(architecture: Architecture, classes: Mapping[str, int]) -> Architecture:
     """The same network with its heads' last layers resized to the given numbers of classes.
 
-    A sigmoid head for two classes has one unit.
+    A sigmoid head has one unit for two classes; for more it becomes a softmax head, as an image
+    has one of them.
 
     Raises:
         UnknownNameError: if a head is not there.
@@ -233,7 +234,8 @@ def _check_names(what: str, names: Sequence[str]) -> None:
 
 
 def _resized(head: Head, classes: int) -> Head:
-    units = 1 if head.output == "sigmoid" and classes == 2 else classes
+    output: Output = "sigmoid" if head.output == "sigmoid" and classes == 2 else "softmax"
+    units = 1 if output == "sigmoid" else classes
     layers = list(head.layers)
     for i in reversed(range(len(layers))):
         layer = layers[i]
@@ -243,7 +245,7 @@ def _resized(head: Head, classes: int) -> Head:
             layers[i] = replace(layer, filters=units)
         else:
             continue
-        return replace(head, layers=tuple(layers))
+        return replace(head, layers=tuple(layers), output=output)
     raise ArchitectureError(
         f"head {head.name!r}: a head needs a dense or conv layer whose units are the classes, "
         f"got {', '.join(layer.kind for layer in layers) or 'no layers'}: add a dense layer"

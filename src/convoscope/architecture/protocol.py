@@ -20,7 +20,7 @@ ActivationName: TypeAlias = Literal[
 ]
 Initialisation: TypeAlias = Literal["kaiming", "xavier", "fan_in"]
 
-_LARGEST = 2**31 - 1
+_LARGEST = 2**53  # what a JSON reader still takes for a whole number
 
 
 class Layer(Protocol):

@@ -78,6 +78,9 @@ class ReceptiveField:
     def patch(self, row: int, column: int) -> Box:
         """The part of the image that reaches the cell; empty (all 0) if only padding does.
 
+        The box holds every pixel that matters and touches one on each side. Only where one of
+        several branches sees nothing but padding along one axis may it be larger.
+
         Raises:
             SettingsError: if there is no such cell.
         """

@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from convoscope.architecture.analysis import (
@@ -33,7 +34,7 @@ _PIPE_WIDTH = 160
 def _epilog() -> str:
     width = max(map(len, ZOO))
     lines = [f"  {name:<{width}}  {ZOO[name].summary}" for name in sorted(ZOO)]
-    return "\b\nNetworks:\n" + "\n".join(lines)
+    return "\b\nNetworks:\n" + "".join(lines)
 
 
 @click.command(epilog=_epilog())
@@ -150,7 +151,8 @@ def _print(analysis: Analysis, counted: Formulas | None) -> None:
         console = Console(highlight=False, width=_PIPE_WIDTH)
     console.print(f"{analysis.name}: input {_by(analysis.input_shape)}", markup=False)
     table = _layer_table(analysis)
-    if console.measure(table).maximum > console.width:
+    room = console.options.update(width=_PIPE_WIDTH)
+    if Measurement.get(console, room, table).maximum > console.width:
         # Names tell most of what kinds do, and numbers cannot be folded.
         table = _layer_table(analysis, with_kinds=False)
     console.print(table)
@@ -162,16 +164,16 @@ def _print(analysis: Analysis, counted: Formulas | None) -> None:
 
 def _layer_table(analysis: Analysis, *, with_kinds: bool = True) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_footer=True, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("\nlayer", "total", overflow="fold")
+    table.add_column("layer", "total", overflow="fold")
     if with_kinds:
-        table.add_column("\nkind", overflow="fold")
+        table.add_column("kind", overflow="fold")
     totals = {
-        "\noutput": "",
-        "\nparameters": f"{analysis.parameters:,}",
-        "\nMACs": f"{analysis.macs:,}",
-        "\nmemory": _memory(analysis.activation_bytes),
-        "receptive\nfield": "",
-        "\njump": "",
+        "output": "",
+        "parameters": f"{analysis.parameters:,}",
+        "MACs": f"{analysis.macs:,}",
+        "memory": _memory(analysis.activation_bytes),
+        "field": "",
+        "jump": "",
     }
     for name, total in totals.items():
         table.add_column(name, total, justify="right", no_wrap=True)
@@ -187,7 +189,8 @@ def _layer_table(analysis: Analysis, *, with_kinds: bool = True) -> Table:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    # A jump of 0 says that the cells are no longer places in the image: each sees all of it.
+    # A jump of 0 says that cells are no longer places in the image: each sees all of it. Kernels
+    # are square, so that one side of a field says both.
     is_map = bool(row.jump[0])
     return (
         "  " * row.depth + _escaped(row.name),
@@ -196,8 +199,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.parameters:,}" if row.parameters else "",
         f"{row.macs:,}" if row.macs else "",
         _memory(row.activation_bytes),
-        _side(row.receptive_field) if is_map else "all",
-        _side(row.jump) if is_map else "",
+        str(row.receptive_field[0]) if is_map else "all",
+        str(row.jump[0]) if is_map else "",
     )
 
 
@@ -227,19 +230,15 @@ def _totals(analysis: Analysis) -> tuple[str, ...]:
     return (
         f"{analysis.parameters:,} parameters "
         f"({_memory(FLOAT32_BYTES * analysis.parameters)} in float32), "
-        f"{_giga(analysis.macs)} MACs, {_memory(analysis.activation_bytes)} of activations",
+        f"{_giga(analysis.macs)}MACs, {_memory(analysis.activation_bytes)} of activations",
         MAC_CONVENTION,
         MEMORY_CONVENTION,
-        "field, jump = pixels of the image that a cell sees, and between neighbouring cells",
+        "field = receptive field of a cell, jump = step to the next cell's, in pixels of the image",
     )
 
 
 def _by(shape: Shape) -> str:
     return "x".join(map(str, shape))
-
-
-def _side(size: tuple[int, int]) -> str:
-    return str(size[0]) if size[0] == size[1] else _by(size)
 
 
 def _memory(count: int) -> str:
