@@ -307,6 +307,15 @@ def test_best_parameters_are_offered_when_they_are_new(
     assert offered[-1] == result.best_epoch == kept[-1].best_epoch
 
 
+def test_of_equal_epochs_the_first_is_best(train: Shuffled, validation: Validation) -> None:
+    """A learner that stands still."""
+    result = fit(
+        new_learner(0.0), train=train, validation=validation, settings=asked(3), listen=ignore
+    )
+    assert [record.is_best for record in result.history] == [True, False, False]
+    assert result.best_epoch == 1
+
+
 def test_with_a_way_to_recall_them_no_copy_of_the_parameters_is_held(
     train: Shuffled, validation: Validation
 ) -> None:
