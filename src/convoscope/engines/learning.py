@@ -66,6 +66,10 @@ def check_losses(architecture: Architecture, losses: Sequence[HeadLoss]) -> None
                 f"head {head.name!r}: class_weights must be at least 0, "
                 f"got {min(loss.class_weights)}"
             )
+        if not 0 <= loss.weight < float("inf"):
+            raise SettingsError(
+                f"head {head.name!r}: weight must be at least 0 and finite, got {loss.weight}"
+            )
         if not 0 <= loss.label_smoothing < 1:
             raise SettingsError(
                 f"head {head.name!r}: label_smoothing must be at least 0 and below 1, "

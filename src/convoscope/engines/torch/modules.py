@@ -1,0 +1,346 @@
+"""Each layer of the vocabulary as a PyTorch module.
+
+A module is made for the place where its layer stands, so everything that depends on the
+input's shape - "same" padding above all - is settled before the first image comes. Maps are
+(N, C, H, W) by shape; in memory the channels may be innermost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from convoscope.architecture.branches import Parallel, Residual
+from convoscope.architecture.graph import Place
+from convoscope.architecture.layers import (
+    Activation,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    MaxPool2d,
+    SeparableConv2d,
+)
+from convoscope.architecture.protocol import ActivationName
+from convoscope.architecture.windows import Window
+from convoscope.engines.weights import dropout_mask
+from convoscope.errors import ShapeError
+
+Tensors: TypeAlias = Mapping[str, Tensor]
+
+ACTIVATIONS: dict[ActivationName, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "relu6": functional.relu6,
+    "elu": functional.elu,
+    "selu": functional.selu,
+    "gelu": functional.gelu,
+    "silu": functional.silu,
+    "leaky_relu": functional.leaky_relu,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+}
+
+
+def make_module(place: Place, tensors: Tensors, made: Mapping[str, nn.Module]) -> nn.Module:
+    """The module of a layer, holding ``tensors``, its own ``{"parameter": tensor}``.
+
+    ``made`` are the modules made before it; a branching layer finds its branches' there.
+    """
+    match place.layer:
+        case Conv2d():
+            return Conv(place.layer, place.layer.window(place.input_shape), tensors)
+        case SeparableConv2d():
+            return SeparableConv(place.layer, place.layer.window(place.input_shape), tensors)
+        case MaxPool2d():
+            return MaxPool(place.layer, place.layer.window(place.input_shape))
+        case AvgPool2d():
+            return AvgPool(place.layer, place.layer.window(place.input_shape))
+        case GlobalMaxPool():
+            return GlobalMax()
+        case GlobalAvgPool():
+            return GlobalMean()
+        case BatchNorm():
+            return Normalise(place.layer, tensors)
+        case Activation():
+            return Nonlinearity(place.layer.function)
+        case Dropout():
+            return Drop(place.layer)
+        case Flatten():
+            return nn.Flatten()
+        case Dense():
+            return FullyConnected(place.layer, tensors)
+        case Residual():
+            return Sum(place.layer, made)
+        case Parallel():
+            return Concatenation(place.layer, made)
+        case _:
+            return made[place.layer.name]
+
+
+class Conv(nn.Module):
+    """:class:`~convoscope.architecture.layers.Conv2d`."""
+
+    def __init__(self, layer: Conv2d, window: Window, tensors: Tensors) -> None:
+        super().__init__()
+        self.weight, self.bias = _weight_and_bias("weight", tensors)
+        self.stride, self.dilation, self.groups = layer.stride, layer.dilation, layer.groups
+        self.padding, self.extra = _padding(window)
+        self.activation = layer.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, F, H', W')."""
+        y = functional.conv2d(
+            _padded(x, self.extra),
+            self.weight,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+        )
+        return _activated(y, self.activation)
+
+
+class SeparableConv(nn.Module):
+    """:class:`~convoscope.architecture.layers.SeparableConv2d`."""
+
+    def __init__(self, layer: SeparableConv2d, window: Window, tensors: Tensors) -> None:
+        super().__init__()
+        self.depthwise = nn.Parameter(tensors["depthwise"])
+        self.pointwise, self.bias = _weight_and_bias("pointwise", tensors)
+        self.stride, self.dilation = layer.stride, layer.dilation
+        self.padding, self.extra = _padding(window)
+        self.activation = layer.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, F, H', W')."""
+        maps = functional.conv2d(
+            _padded(x, self.extra),
+            self.depthwise,
+            None,
+            self.stride,
+            self.padding,
+            self.dilation,
+            groups=x.shape[1],
+        )
+        return _activated(functional.conv2d(maps, self.pointwise, self.bias), self.activation)
+
+
+class MaxPool(nn.Module):
+    """:class:`~convoscope.architecture.layers.MaxPool2d`."""
+
+    def __init__(self, layer: MaxPool2d, window: Window) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = window.extent, window.stride
+        self.padding, self.extra = _padding(window)
+        self.ceil_mode = layer.ceil_mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H', W')."""
+        return functional.max_pool2d(
+            _padded(x, self.extra, float("-inf")),
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            ceil_mode=self.ceil_mode,
+        )
+
+
+class AvgPool(nn.Module):
+    """:class:`~convoscope.architecture.layers.AvgPool2d`.
+
+    PyTorch counts only the pixels inside where the padding is its own. Where it is uneven, the
+    padded maps are summed and divided by the number of pixels inside each window.
+    """
+
+    def __init__(self, layer: AvgPool2d, window: Window) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = window.extent, window.stride
+        self.padding, self.extra = _padding(window)
+        self.ceil_mode = layer.ceil_mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C, H', W')."""
+        if not any(self.extra):
+            return functional.avg_pool2d(
+                x,
+                self.kernel_size,
+                self.stride,
+                self.padding,
+                ceil_mode=self.ceil_mode,
+                count_include_pad=False,
+            )
+        return self._sum(x) / self._sum(torch.ones_like(x[:1, :1]))
+
+    def _sum(self, x: Tensor) -> Tensor:
+        padded = _padded(x, self.extra)
+        return functional.avg_pool2d(padded, self.kernel_size, self.stride, divisor_override=1)
+
+
+class GlobalMax(nn.Module):
+    """:class:`~convoscope.architecture.layers.GlobalMaxPool`.
+
+    Of several equal maxima the first, row by row, gets the gradient, as in a max pool.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C)."""
+        return x.flatten(2).max(dim=2).values
+
+
+class GlobalMean(nn.Module):
+    """:class:`~convoscope.architecture.layers.GlobalAvgPool`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) to (N, C)."""
+        return x.mean(dim=(2, 3))
+
+
+class Normalise(nn.Module):
+    """:class:`~convoscope.architecture.layers.BatchNorm`."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, layer: BatchNorm, tensors: Tensors) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(tensors["weight"]), nn.Parameter(tensors["bias"])
+        self.register_buffer("running_mean", tensors["running_mean"])
+        self.register_buffer("running_var", tensors["running_var"])
+        self.name, self.momentum, self.eps = layer.name, layer.momentum, layer.eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, ...) to the same shape; while learning, the running statistics move.
+
+        Raises:
+            ShapeError: if, while learning, a channel has one value only.
+        """
+        if self.training and x.numel() == x.shape[1]:
+            raise ShapeError(
+                f"layer {self.name!r}: batch norm learns from more than one value per channel, "
+                f"got a batch of shape {tuple(x.shape)}: use a larger batch"
+            )
+        return functional.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+
+
+class Nonlinearity(nn.Module):
+    """:class:`~convoscope.architecture.layers.Activation`."""
+
+    def __init__(self, function: ActivationName) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape to the same shape."""
+        return ACTIVATIONS[self.function](x)
+
+
+class Drop(nn.Module):
+    """:class:`~convoscope.architecture.layers.Dropout`, with masks keyed by (seed, step, layer).
+
+    The learner sets ``seed`` and ``step`` before each step.
+    """
+
+    def __init__(self, layer: Dropout) -> None:
+        super().__init__()
+        self.name, self.rate = layer.name, layer.rate
+        self.seed, self.step = 0, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape to the same shape."""
+        if not self.training or not self.rate:
+            return x
+        kept = dropout_mask(self.seed, self.step, self.name, tuple(x.shape), self.rate)
+        return x * torch.from_numpy(kept).to(x.device) / (1 - self.rate)
+
+
+class FullyConnected(nn.Module):
+    """:class:`~convoscope.architecture.layers.Dense`."""
+
+    def __init__(self, layer: Dense, tensors: Tensors) -> None:
+        super().__init__()
+        self.weight, self.bias = _weight_and_bias("weight", tensors)
+        self.activation = layer.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, K) to (N, units)."""
+        return _activated(functional.linear(x, self.weight, self.bias), self.activation)
+
+
+class Sum(nn.Module):
+    """:class:`~convoscope.architecture.branches.Residual`."""
+
+    def __init__(self, layer: Residual, made: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.body = tuple(made[inner.name] for inner in layer.body)
+        self.shortcut = tuple(made[inner.name] for inner in layer.shortcut)
+        self.activation = layer.activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The body's output plus the shortcut's, activated."""
+        return _activated(in_turn(self.body, x) + in_turn(self.shortcut, x), self.activation)
+
+
+class Concatenation(nn.Module):
+    """:class:`~convoscope.architecture.branches.Parallel`."""
+
+    def __init__(self, layer: Parallel, made: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        self.branches = tuple(tuple(made[i.name] for i in branch) for branch in layer.branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The branches' outputs, one after the other along the channels."""
+        return torch.cat([in_turn(branch, x) for branch in self.branches], dim=1)
+
+
+def in_turn(modules: Sequence[nn.Module], x: Tensor) -> Tensor:
+    """Modules one after the other."""
+    for module in modules:
+        x = module(x)
+    return x
+
+
+def _weight_and_bias(weight: str, tensors: Tensors) -> tuple[nn.Parameter, nn.Parameter | None]:
+    bias = nn.Parameter(tensors["bias"]) if "bias" in tensors else None
+    return nn.Parameter(tensors[weight]), bias
+
+
+def _padding(window: Window) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
+    """Padding that the operation does itself, and what has to be added before, by ``pad``.
+
+    The operations pad alike on both sides; only uneven padding costs a copy of the maps.
+    """
+    if window.before == window.after:
+        return window.before, (0, 0, 0, 0)
+    (top, left), (bottom, right) = window.before, window.after
+    return (0, 0), (left, right, top, bottom)
+
+
+def _padded(x: Tensor, extra: tuple[int, int, int, int], value: float = 0.0) -> Tensor:
+    return functional.pad(x, extra, value=value) if any(extra) else x
+
+
+def _activated(fresh: Tensor, activation: ActivationName | None) -> Tensor:
+    """The activation of a tensor that nobody else holds: a ReLU may overwrite it."""
+    if activation is None:
+        return fresh
+    if activation == "relu":
+        return torch.relu_(fresh)
+    return ACTIVATIONS[activation](fresh)

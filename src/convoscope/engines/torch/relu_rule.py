@@ -1,0 +1,167 @@
+"""How gradients pass a ReLU, decided on the way back.
+
+While :class:`RectifierRule` is active, every ReLU and ReLU6 that the network computes, in
+whatever spelling - a module, ``inplace``, one module used twice, ``functional.relu``,
+``x.relu_()``, ``x.clamp(min=0)`` - is computed by :class:`_Rectify`, whose way back asks the
+rule which of three ways holds now. The rule sits at the function itself and not at a module: a
+module's backward hook never sees a functional ReLU, and misses a ReLU that works in place.
+
+ReLUs compiled into something that is no Python call any more (TorchScript, torch.compile) are
+out of reach; see ``adopt``, which refuses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from convoscope.network import ReluRule
+
+
+@dataclass(slots=True)
+class Way:
+    """The rule that holds; whoever goes back sets it, the remembered forward pass reads it."""
+
+    rule: ReluRule = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call that rectifies: ``min(max(x, 0), top)``.
+
+    PyTorch lets no gradient pass where a ReLU's input is 0, but lets it pass where a clamp's is;
+    ``edges`` says that it does.
+    """
+
+    x: Tensor
+    in_place: bool = False
+    top: float | None = None
+    edges: bool = False
+
+
+@final
+class RectifierRule(TorchFunctionMode):
+    """A context in which every ReLU remembers what ``way`` will need on the way back."""
+
+    def __init__(self, way: Way) -> None:
+        super().__init__()
+        self._way = way
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        read = RECTIFIERS.get(func)
+        call = read(*args, **(kwargs or {})) if read else None
+        if call is None:
+            return func(*args, **(kwargs or {}))
+        y = _Rectify.apply(call.x, call.top, call.edges, self._way)  # type: ignore[no-untyped-call]
+        return call.x.copy_(y) if call.in_place else y
+
+
+class _Rectify(torch.autograd.Function):
+    """``min(max(x, 0), top)``, whose derivative follows the rule that holds on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, top: float | None, edges: bool, way: Way) -> Tensor:
+        passes = x >= 0 if edges else x > 0
+        if top is not None:
+            passes &= x <= top if edges else x < top
+        ctx.save_for_backward(passes)  # not x, which an in-place ReLU is about to overwrite
+        ctx.way = way
+        return torch.relu(x) if top is None else torch.clamp(x, 0, top)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        (grad,), (passes,) = grads, ctx.saved_tensors
+        if ctx.way.rule != "plain":
+            grad = grad.clamp(min=0)
+        if ctx.way.rule != "deconvnet":
+            grad = grad.masked_fill(~passes, 0)
+        return grad, None, None, None
+
+
+def _relu(input: Tensor, inplace: bool = False) -> _Call:  # noqa: A002
+    return _Call(input, inplace)
+
+
+def _relu_in_place(input: Tensor) -> _Call:  # noqa: A002
+    return _Call(input, True)
+
+
+def _relu6(input: Tensor, inplace: bool = False) -> _Call:  # noqa: A002
+    return _Call(input, inplace, top=6)
+
+
+def _hardtanh(
+    input: Tensor,  # noqa: A002
+    min_val: float = -1.0,
+    max_val: float = 1.0,
+    inplace: bool = False,
+) -> _Call | None:
+    return _Call(input, inplace, top=6) if (min_val, max_val) == (0, 6) else None
+
+
+def _hardtanh_in_place(
+    input: Tensor,  # noqa: A002
+    min_val: float = -1.0,
+    max_val: float = 1.0,
+) -> _Call | None:
+    return _hardtanh(input, min_val, max_val, inplace=True)
+
+
+def _threshold(
+    input: Tensor,  # noqa: A002
+    threshold: float,
+    value: float,
+    inplace: bool = False,
+) -> _Call | None:
+    return _Call(input, inplace) if threshold == value == 0 else None
+
+
+def _clamp(input: Tensor, min: Any = None, max: Any = None) -> _Call | None:  # noqa: A002
+    return _Call(input, top=max, edges=True) if _is_rectifying(min, max) else None
+
+
+def _clamp_in_place(input: Tensor, min: Any = None, max: Any = None) -> _Call | None:  # noqa: A002
+    return _Call(input, True, top=max, edges=True) if _is_rectifying(min, max) else None
+
+
+def _is_rectifying(low: Any, top: Any) -> bool:
+    """A clamp from 0 upwards is a ReLU, one from 0 to 6 a ReLU6, any other something else."""
+    is_zero = isinstance(low, (int, float)) and low == 0
+    return is_zero and (top is None or (isinstance(top, (int, float)) and top == 6))
+
+
+RECTIFIERS: dict[Callable[..., Any], Callable[..., _Call | None]] = {
+    functional.relu: _relu,
+    torch.relu: _relu,
+    torch.Tensor.relu: _relu,
+    torch.ops.aten.relu: _relu,
+    torch.ops.aten.relu.default: _relu,
+    torch.relu_: _relu_in_place,
+    torch.Tensor.relu_: _relu_in_place,
+    functional.relu6: _relu6,
+    torch._C._nn.relu6: _relu6,
+    functional.hardtanh: _hardtanh,
+    torch._C._nn.hardtanh_: _hardtanh_in_place,
+    functional.threshold: _threshold,
+    torch.clamp: _clamp,
+    torch.clip: _clamp,
+    torch.Tensor.clamp: _clamp,
+    torch.Tensor.clip: _clamp,
+    torch.clamp_min: _clamp,
+    torch.Tensor.clamp_min: _clamp,
+    torch.Tensor.clamp_: _clamp_in_place,
+    torch.Tensor.clip_: _clamp_in_place,
+    torch.Tensor.clamp_min_: _clamp_in_place,
+}

@@ -1,0 +1,164 @@
+"""One remembered forward pass, from which activations and gradients are read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, final, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convoscope.architecture.graph import unknown_layer
+from convoscope.arrays import FloatArray
+from convoscope.engines.targets import no_logits, not_downstream, not_traced, seed
+from convoscope.engines.torch.convnet import ConvNet
+from convoscope.engines.torch.device import arithmetic
+from convoscope.engines.torch.hooks import watching
+from convoscope.engines.torch.relu_rule import RectifierRule, Way
+from convoscope.errors import SettingsError, unknown_name
+from convoscope.network import ClassLogit, ReluRule, Target
+
+
+@final
+class TorchTrace:
+    """The forward pass of ``pixels`` (N, C, H, W), done when it is made; see ``network.Trace``.
+
+    Hooks exist only during that pass, and gradients are asked of autograd for ``wrt`` alone:
+    nothing is written to a module or a parameter. What is kept here is the graph of the pass,
+    until the ``with`` block ends.
+    """
+
+    def __init__(
+        self, module: ConvNet, pixels: Tensor, *, layers: Collection[str], upto: str | None
+    ) -> None:
+        self._module, self._upto = module, upto
+        self._layers = tuple(dict.fromkeys(layers))
+        self._way = Way()
+        self._pixels = pixels.detach().clone().requires_grad_()
+        self._outputs: dict[str, Tensor] = {}
+        self._logits: dict[str, Tensor] = {}
+        self._is_open = True
+        self._arrays: dict[str, FloatArray] = {}
+        self._run()
+
+    @property
+    def activations(self) -> Mapping[str, FloatArray]:
+        """Per asked layer its output, (N, C, h, w) or (N, K), after the layer's own activation."""
+        self._check_open()
+        for layer, output in self._outputs.items():
+            if layer not in self._arrays:
+                self._arrays[layer] = self._array(self._module.as_maps(layer, output))
+        return dict(self._arrays)
+
+    @property
+    def logits(self) -> Mapping[str, FloatArray]:
+        """Per head (N, K); empty if the pass stopped before the heads."""
+        self._check_open()
+        return {head: self._array(values) for head, values in self._logits.items()}
+
+    def gradient(
+        self, targets: Sequence[Target], *, wrt: str = "images", relu_rule: ReluRule = "plain"
+    ) -> FloatArray:
+        """See :meth:`convoscope.network.Trace.gradient`."""
+        self._check_open()
+        if relu_rule not in get_args(ReluRule):
+            raise unknown_name("ReLU rule", relu_rule, get_args(ReluRule))
+        below = self._pixels if wrt == "images" else self._output(wrt)
+        self._way.rule = relu_rule
+        pulls = [self._pull(target, wrt, below) for target in targets]
+        shape = self._module.as_maps(wrt, below).shape
+        return np.stack(pulls) if pulls else np.zeros((0, *shape), dtype=np.float32)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._is_open = False
+        self._outputs, self._logits, self._arrays = {}, {}, {}
+
+    def _run(self) -> None:
+        traceable = self._module.traceable()
+        upto = () if self._upto is None else (self._upto,)
+        for layer in (*self._layers, *upto):
+            if layer not in traceable:
+                raise unknown_layer(layer, tuple(traceable))
+        watched = {layer: traceable[layer] for layer in (*self._layers, *upto)}
+        with (
+            torch.inference_mode(mode=False),
+            torch.enable_grad(),
+            RectifierRule(self._way),
+            watching(watched, self._remember, last=self._upto),
+        ):
+            self._logits = self._module(self._pixels.clone())
+        for layer in self._layers:
+            if layer not in self._outputs:
+                raise SettingsError(
+                    f"layer {layer!r} must be computed in a pass that ends at {self._upto!r}, "
+                    "but it comes later or in another branch: leave upto away"
+                )
+
+    def _remember(self, layer: str, output: Any) -> Any:
+        """Keep the output, and pass a copy on, which the next module may overwrite.
+
+        A module that computes several times is remembered as it last did.
+        """
+        if layer in self._layers and isinstance(output, Tensor):
+            self._outputs[layer] = output
+            return output.clone()
+        return None
+
+    def _output(self, layer: str) -> Tensor:
+        if layer not in self._outputs:
+            traceable = self._module.traceable()
+            if layer not in traceable:
+                raise unknown_layer(layer, tuple(traceable))
+            raise not_traced(layer, self._layers)
+        return self._outputs[layer]
+
+    def _pull(self, target: Target, wrt: str, below: Tensor) -> FloatArray:
+        """The derivative of one target, (N, ...) with the shape of ``wrt``."""
+        source, seeds = self._source(target)
+        if not source.requires_grad:
+            raise not_downstream(target, wrt)
+        with arithmetic(self._module.device, "float32"):
+            (grad,) = torch.autograd.grad(
+                source, below, seeds.to(source), retain_graph=True, allow_unused=True
+            )
+        if grad is None:
+            raise not_downstream(target, wrt)
+        return self._array(self._module.as_maps(wrt, grad))
+
+    def _source(self, target: Target) -> tuple[Tensor, Tensor]:
+        """The tensor that a target is a weighted sum of, and the weights."""
+        if isinstance(target, ClassLogit):
+            head = self._module.architecture.head(target.head)
+            if head.name not in self._logits:
+                raise no_logits(target, str(self._upto))
+            source, output = self._logits[head.name], head.output
+        else:
+            layer = target.layer
+            source, output = self._module.as_maps(layer, self._output(layer)), "softmax"
+        seeds = seed(target, tuple(source.shape), output=output, dtype=self._dtype())
+        return source, torch.from_numpy(seeds)
+
+    def _array(self, tensor: Tensor) -> FloatArray:
+        """A NumPy copy, C-contiguous, of the network's parameter type."""
+        own = tensor.detach().to(device="cpu", dtype=self._module.dtype)
+        return np.array(own.numpy(), order="C")
+
+    def _dtype(self) -> str:
+        return str(self._module.dtype).removeprefix("torch.")
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise SettingsError(
+                "a trace can be read inside its with block only, and this one has ended: "
+                "take activations and gradients before the block ends"
+            )
