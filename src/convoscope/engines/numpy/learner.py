@@ -20,7 +20,7 @@ from convoscope.engines.learning import (
 from convoscope.engines.numpy.forward import back_through_all, heads, trunk
 from convoscope.engines.numpy.functional import sigmoid_cross_entropy, softmax_cross_entropy
 from convoscope.engines.numpy.journey import Journey
-from convoscope.engines.numpy.network import NumpyNetwork, build
+from convoscope.engines.numpy.network import NumpyNetwork
 from convoscope.engines.numpy.operations import Gradients, Pass
 from convoscope.engines.numpy.optimisers import Rates, advance, moment_names
 from convoscope.engines.weights import check_shapes, dropout_mask
@@ -42,14 +42,7 @@ def learner(
         SettingsError: if class weights are not one per class, or a rate is below 0.
     """
     check_losses(network.architecture, losses)
-    parameters = network.parameters()
-    precision = next((str(array.dtype) for array in parameters.values()), "float32")
-    own = build(
-        network.architecture,
-        preprocessing=network.preprocessing,
-        parameters=parameters,
-        precision=precision,
-    )
+    own = NumpyNetwork(network.architecture, network.preprocessing, network.parameters())
     return NumpyLearner(own, optimiser, tuple(losses), rates, seed)
 
 

@@ -18,7 +18,8 @@ from convoscope.engines.numpy.functional import Outer
 from convoscope.engines.numpy.operations import Gradient, Gradients
 from convoscope.network import Optimiser
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 18  # values whose gradient is computed at a time
+_CACHED = 1 << 15  # values that stay in cache with their gradient and moments
 
 Moments = dict[str, FloatArray]
 
@@ -51,9 +52,11 @@ def advance(
 
     def one(part: tuple[str, Gradient, tuple[slice, ...]]) -> None:
         name, gradient, at = part
-        values = _part(parameters[name], at)
+        block, values = _block(gradient, at), _part(parameters[name], at)
         own = {moment: _part(array, at) for moment, array in moments[name].items()}
-        rule(optimiser, values, _block(gradient, at), own, rates[name])
+        for rows in spans(len(block), max(1, _CACHED * len(block) // block.size)):
+            few = {moment: array[rows] for moment, array in own.items()}
+            rule(optimiser, values[rows], block[rows], few, rates[name])
 
     each(one, list(_blocks(gradients)))
 
@@ -88,8 +91,8 @@ def adam(
     """``w -= rate * m / (sqrt(v) + eps)``, m and v running means of g and of g squared.
 
     Both start at 0 and are divided by how much of their weight has come in so far,
-    ``1 - beta^count``. Weight decay is added to the gradient (adam), or shrinks the values by
-    ``rate * decay`` beforehand (adamw).
+    ``1 - beta^count`` (here taken out of the fraction). Weight decay is added to the gradient
+    (adam), or shrinks the values by ``rate * decay`` beforehand (adamw).
 
     Source: Kingma and Ba 2015, algorithm 1, https://arxiv.org/abs/1412.6980; Loshchilov and
     Hutter 2019, https://arxiv.org/abs/1711.05101.
@@ -99,16 +102,17 @@ def adam(
         gradient += rates.weight_decay * values
     if rates.weight_decay and optimiser.kind == "adamw":
         values *= 1 - rates.learning_rate * rates.weight_decay
-    mean += (1 - optimiser.beta1) * (gradient - mean)
+    mean *= optimiser.beta1
+    mean += (1 - optimiser.beta1) * gradient
     np.multiply(gradient, gradient, out=gradient)
     gradient *= 1 - optimiser.beta2
     square *= optimiser.beta2
     square += gradient
+    correction = math.sqrt(1 - optimiser.beta2**rates.count)
     spread = np.sqrt(square, out=gradient)
-    spread /= math.sqrt(1 - optimiser.beta2**rates.count)
-    spread += optimiser.eps
+    spread += optimiser.eps * correction
     np.divide(mean, spread, out=spread)
-    spread *= rates.learning_rate / (1 - optimiser.beta1**rates.count)
+    spread *= rates.learning_rate * correction / (1 - optimiser.beta1**rates.count)
     values -= spread
 
 

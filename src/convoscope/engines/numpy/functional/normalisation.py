@@ -7,11 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from convoscope.arrays import Array
-from convoscope.engines.numpy.functional.channels import (
-    add_per_channel,
-    multiply_per_channel,
-    sum_per_channel,
-)
+from convoscope.engines.numpy.functional.channels import scale_per_channel, sum_per_channel
 from convoscope.engines.numpy.functional.operation import PLAIN, Backward, Way
 
 
@@ -30,34 +26,28 @@ def batch_norm(
     """
     mean, variance = statistics
     inverse_sd = 1 / np.sqrt(variance + eps)
-    z = multiply_per_channel(x, inverse_sd)
-    add_per_channel(z, -mean * inverse_sd)
-    y = multiply_per_channel(z, weight)
-    add_per_channel(y, bias)
+    z = scale_per_channel(x, inverse_sd, -mean * inverse_sd)
+    count = x.size // x.shape[-1]
 
     def backward(grad: Array, way: Way = PLAIN) -> tuple[Array | None, Array, Array]:
         grad = np.ascontiguousarray(grad)
-        grad_bias, grad_weight = sum_per_channel(grad), sum_per_channel(grad * z)
+        grad_bias, grad_weight = sum_per_channel(grad), sum_per_channel(grad, z)
         if not way.inputs:
             return None, grad_weight, grad_bias
-        count = x.size // x.shape[-1]
-        grad_x = multiply_per_channel(z, -grad_weight / count)
-        grad_x += grad
-        add_per_channel(grad_x, -grad_bias / count)
-        multiply_per_channel(grad_x, weight * inverse_sd, out=grad_x)
+        slope = weight * inverse_sd
+        grad_x = scale_per_channel(grad, slope, -slope * grad_bias / count)
+        grad_x += scale_per_channel(z, -slope * grad_weight / count, np.zeros_like(slope))
         return grad_x, grad_weight, grad_bias
 
-    return y, backward
+    return scale_per_channel(z, weight, bias), backward
 
 
 def batch_statistics(x: Array) -> tuple[Array, Array]:
     """Mean and (biased) variance per channel, (C,) each."""
     count = x.size // x.shape[-1]
     mean = sum_per_channel(x) / count
-    centred = np.array(x, order="C")
-    add_per_channel(centred, -mean)
-    np.multiply(centred, centred, out=centred)
-    return mean, sum_per_channel(centred) / count
+    centred = scale_per_channel(x, np.ones_like(mean), -mean)
+    return mean, sum_per_channel(centred, centred) / count
 
 
 def fixed_norm(
@@ -69,19 +59,18 @@ def fixed_norm(
     """
     mean, variance = statistics
     inverse_sd = 1 / np.sqrt(variance + eps)
-    y = multiply_per_channel(x, weight * inverse_sd)
-    add_per_channel(y, bias - mean * weight * inverse_sd)
+    slope = weight * inverse_sd
 
     def backward(grad: Array, way: Way = PLAIN) -> tuple[Array | None, Array | None, Array | None]:
         grad = np.ascontiguousarray(grad)
-        grad_x = multiply_per_channel(grad, weight * inverse_sd) if way.inputs else None
+        grad_x = scale_per_channel(grad, slope, np.zeros_like(slope)) if way.inputs else None
         if not way.parameters:
             return grad_x, None, None
         grad_bias = sum_per_channel(grad)
-        grad_weight = (sum_per_channel(grad * x) - mean * grad_bias) * inverse_sd
+        grad_weight = (sum_per_channel(grad, x) - mean * grad_bias) * inverse_sd
         return grad_x, grad_weight, grad_bias
 
-    return y, backward
+    return scale_per_channel(x, slope, bias - mean * slope), backward
 
 
 def dropout(x: Array, kept: Array, rate: float) -> tuple[Array, Backward]:
