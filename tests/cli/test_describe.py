@@ -172,7 +172,11 @@ def test_flexible_takes_options() -> None:
         ),
         (["vgg19", "--set", "x"], SettingsError, "--set must be KEY=VALUE such as filters=32, got"),
         (["flexible", "--set", "filter=3"], UnknownNameError, "did you mean 'filters'?"),
-        (["flexible", "--set", "filters=x"], SettingsError, "filters must be an int >= 1, got 'x'"),
+        (
+            ["flexible", "--set", "filters=x"],
+            SettingsError,
+            "filters must be an int from 1 to 65536, got 'x'",
+        ),
         (
             ["nets/none.yaml"],
             ConvoscopeError,

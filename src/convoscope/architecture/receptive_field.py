@@ -19,7 +19,7 @@ from typing import NamedTuple
 from convoscope.architecture.branches import AnyLayer
 from convoscope.architecture.graph import Architecture, branches
 from convoscope.architecture.protocol import Shape
-from convoscope.architecture.windows import LARGEST_SIDE, Size, Window
+from convoscope.architecture.windows import LARGEST_SIDE, POINT, Size, Window
 from convoscope.errors import SettingsError
 
 
@@ -119,6 +119,8 @@ def _follow(
 
 
 def _through(field: ReceptiveField, window: Window, output_shape: Shape) -> ReceptiveField:
+    if window == POINT:
+        return field
     rows, columns = output_shape[1:] if len(output_shape) == 3 else (1, 1)
     return ReceptiveField(
         _slide(field.rows, window, 0, rows), _slide(field.columns, window, 1, columns)

@@ -69,11 +69,12 @@ def test_dense_layers_and_dropout_can_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"blocks": 0}, "blocks must be an int >= 1, got 0"),
-        ({"filters": "many"}, "filters must be an int >= 1, got 'many'"),
-        ({"kernel_size": 2.5}, "kernel_size must be an int >= 1, got 2.5"),
-        ({"dense_layers": -1}, "dense_layers must be an int >= 0, got -1"),
-        ({"dense_width": True}, "dense_width must be an int >= 1, got True"),
+        ({"blocks": 0}, "blocks must be an int from 1 to 16, got 0"),
+        ({"blocks": 10**9}, "blocks must be an int from 1 to 16, got 1000000000"),
+        ({"filters": "many"}, "filters must be an int from 1 to 65536, got 'many'"),
+        ({"kernel_size": 2.5}, "kernel_size must be an int from 1 to 1024, got 2.5"),
+        ({"dense_layers": -1}, "dense_layers must be an int from 0 to 64, got -1"),
+        ({"dense_width": True}, "dense_width must be an int from 1 to 1048576, got True"),
         ({"organisation": 3}, "organisation must be 0.5, 1 or 2 times the filters, got 3"),
         ({"organisation": True}, "organisation must be 0.5, 1 or 2 times the filters, got True"),
         ({"batch_norm": 1}, "batch_norm must be true or false, got 1"),
@@ -88,7 +89,7 @@ def test_options_out_of_range_are_refused(options: dict[str, object], message: s
 
 def test_errors_about_an_option_name_the_network() -> None:
     with pytest.raises(
-        SettingsError, match=r"^model 'flexible': blocks must be an int >= 1, got 0"
+        SettingsError, match=r"^model 'flexible': blocks must be an int from 1 to 16, got 0"
     ):
         make("flexible", blocks=0)
 

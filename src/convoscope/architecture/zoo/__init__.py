@@ -20,7 +20,7 @@ from convoscope.architecture.zoo.flexible import flexible
 from convoscope.architecture.zoo.recommended import four_heads, own_net, small
 from convoscope.errors import SettingsError, placed, unknown_name
 
-__all__ = ["ZOO", "Entry", "make", "resolve"]
+__all__ = ["ZOO", "Entry", "is_file", "make", "resolve"]
 
 
 @dataclass(frozen=True, slots=True)

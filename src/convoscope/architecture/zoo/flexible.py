@@ -21,6 +21,13 @@ from convoscope.architecture.protocol import ActivationName, Initialisation, Sha
 from convoscope.errors import SettingsError, unknown_name
 
 ORGANISATIONS = (0.5, 1.0, 2.0)
+_RANGES = {
+    "blocks": (1, 16),  # no image can be halved more often
+    "filters": (1, 65536),
+    "kernel_size": (1, 1024),
+    "dense_layers": (0, 64),
+    "dense_width": (1, 1_048_576),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +53,8 @@ class Flexible:
     dense_width: int = 64
 
     def __post_init__(self) -> None:
-        for option in ("blocks", "filters", "kernel_size", "dense_width"):
-            _check_int(option, getattr(self, option), 1)
-        _check_int("dense_layers", self.dense_layers, 0)
+        for option, (least, most) in _RANGES.items():
+            _check_int(option, getattr(self, option), least, most)
         if self.organisation not in ORGANISATIONS or isinstance(self.organisation, bool):
             raise SettingsError(
                 f"organisation must be 0.5, 1 or 2 times the filters, got {self.organisation!r}"
@@ -137,6 +143,6 @@ def _initialisation(choice: Flexible) -> Initialisation:
             return "kaiming"
 
 
-def _check_int(option: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise SettingsError(f"{option} must be an int >= {least}, got {value!r}")
+def _check_int(option: str, value: object, least: int, most: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise SettingsError(f"{option} must be an int from {least} to {most}, got {value!r}")
