@@ -19,6 +19,7 @@ from convoscope.errors import SettingsError
 
 ReluRule: TypeAlias = Literal["plain", "guided", "deconvnet"]
 Engine: TypeAlias = Literal["torch", "numpy"]
+Precision: TypeAlias = Literal["float32", "float64", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)

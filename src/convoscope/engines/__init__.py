@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
 
 from convoscope.architecture.graph import Architecture
 from convoscope.arrays import FloatArray
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import MissingDependencyError, unknown_name
-from convoscope.network import Engine, HeadLoss, Learner, Network, Optimiser
-
-Precision: TypeAlias = Literal["float32", "float64", "bfloat16"]
+from convoscope.network import Engine, HeadLoss, Learner, Network, Optimiser, Precision
 
 __all__ = ["Engine", "Precision", "build", "learner"]
 

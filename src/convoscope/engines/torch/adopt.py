@@ -20,7 +20,6 @@ from convoscope.architecture.branches import Adopted
 from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.protocol import Shape
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.engines import Precision
 from convoscope.engines.initialise import initial_parameters
 from convoscope.engines.inputs import check_preprocessing, default_preprocessing
 from convoscope.engines.torch.convnet import ConvNet
@@ -29,6 +28,7 @@ from convoscope.engines.torch.hooks import watching
 from convoscope.engines.torch.network import TorchNetwork, as_tensors
 from convoscope.engines.torch.trunk import TokenGrid, Trunk
 from convoscope.errors import SettingsError, ShapeError, unknown_name
+from convoscope.network import Precision
 
 
 def adopt(

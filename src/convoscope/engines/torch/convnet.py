@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from convoscope.architecture.branches import AnyLayer
 from convoscope.architecture.graph import Architecture, walk
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.engines import Precision
 from convoscope.engines.torch.device import arithmetic, prefers_channels_last
 from convoscope.engines.torch.modules import in_turn, make_module
 from convoscope.engines.torch.trunk import Trunk
+from convoscope.network import Precision
 
 
 @final

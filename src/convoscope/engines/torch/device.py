@@ -8,8 +8,8 @@ from typing import get_args
 
 import torch
 
-from convoscope.engines import Precision
 from convoscope.errors import SettingsError, unknown_name
+from convoscope.network import Precision
 
 
 def choose_device(name: str) -> torch.device:

@@ -15,7 +15,6 @@ from convoscope.architecture.graph import Architecture, walk
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.engines import Precision
 from convoscope.engines.initialise import initial_parameters
 from convoscope.engines.inputs import check_images, check_preprocessing, default_preprocessing
 from convoscope.engines.torch.convnet import ConvNet
@@ -23,7 +22,7 @@ from convoscope.engines.torch.device import choose_device, parameter_dtype, pref
 from convoscope.engines.torch.tracing import TorchTrace
 from convoscope.engines.weights import check_parameters, check_shapes
 from convoscope.errors import SettingsError
-from convoscope.network import Engine
+from convoscope.network import Engine, Precision
 
 
 def build(
