@@ -6,14 +6,16 @@ Nothing is decoded here: a :class:`Dataset` says what there is, the cache decode
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 from convoscope.arrays import ByteArray, IntArray
 
 SplitName: TypeAlias = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,3 +43,20 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+def take(dataset: Dataset, rows: IntArray) -> Dataset:
+    """The images of those rows, in that order; classes stay as they are."""
+    return replace(
+        dataset,
+        ids=_taken(dataset.ids, rows),
+        labels={head: labels[rows] for head, labels in dataset.labels.items()},
+        files=None if dataset.files is None else _taken(dataset.files, rows),
+        pixels=None if dataset.pixels is None else dataset.pixels[rows],
+        given_split=None if dataset.given_split is None else _taken(dataset.given_split, rows),
+        groups=None if dataset.groups is None else _taken(dataset.groups, rows),
+    )
+
+
+def _taken(values: tuple[_T, ...], rows: IntArray) -> tuple[_T, ...]:
+    return tuple(values[row] for row in rows.tolist())

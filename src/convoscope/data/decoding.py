@@ -1,0 +1,248 @@
+"""From the bytes of an image file to 8-bit RGB, and from there to a network's size.
+
+What Pillow opens is read; these choices are ours:
+
+- the first frame of an animation or a multi-page file;
+- turned as the camera's EXIF orientation says;
+- what is transparent lies over white, because cut-outs, logos and drawings are made for white
+  pages, and dark ink on black would vanish;
+- 16-bit gray is divided by 257, so that 65535 becomes 255 and nothing wraps round; floats are read
+  as [0, 1] or else as [0, 255];
+- a JPEG of more than ``BIG`` pixels is decoded at 1/2, 1/4 or 1/8 of its size by the codec itself,
+  still at least twice as large as asked for;
+- a picture of more than ``MOST_PIXELS`` pixels is refused by its header, before anything is
+  decoded: a file of a few kilobytes can announce one that fills the memory.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from convoscope.arrays import ByteArray
+from convoscope.data.preprocessing import Preprocessing, Resize
+from convoscope.errors import UnreadableImageError
+
+MOST_PIXELS = 178_956_970
+"""Pillow's own bound, 2/3 GiB of RGB; a picture of 13,377 x 13,377 just passes."""
+
+BIG = 4_000_000
+
+_WHITE = (255, 255, 255, 255)
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Pillow names a reader for these, but they are no pictures, or need a program of their own.
+_NO_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picture:
+    """A decoded image file.
+
+    ``pixels`` (h, w, 3) uint8 RGB; ``width`` and ``height`` are the whole picture's, upright, and
+    larger than ``pixels`` where a big JPEG was decoded at a part of its size. ``mode`` is the
+    file's own, in Pillow's words.
+    """
+
+    pixels: ByteArray
+    width: int
+    height: int
+    mode: str
+
+
+@functools.cache
+def image_suffixes() -> frozenset[str]:
+    """The suffixes of the formats that can be read: ``.jpg``, ``.png``, ... in lower case."""
+    return frozenset(
+        suffix
+        for suffix, kind in Image.registered_extensions().items()
+        if kind in Image.OPEN and kind not in _NO_PICTURES
+    )
+
+
+def open_image(path: Path) -> ByteArray:
+    """The picture in a file, upright: (H, W, 3) uint8 RGB.
+
+    Raises:
+        UnreadableImageError: if the file is missing, no image, damaged, cut short or too large.
+    """
+    try:
+        with quiet():
+            return read_picture(read_bytes(path)).pixels
+    except UnreadableImageError as error:
+        raise UnreadableImageError(
+            f"{path}: an image must be readable, but {error}: mend the file, or leave it out"
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence Pillow's warnings on odd metadata: a picture is either read or refused.
+
+    Warnings are the whole process's, so this is entered once around the threads that decode.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in the file.
+
+    Raises:
+        UnreadableImageError: if there is none, or it may not be read; says only that.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableImageError(f"the system says {error.strerror!r}") from error
+
+
+def read_picture(content: bytes, *, enough: tuple[int, int] | None = None) -> Picture:
+    """Decode a file's bytes; ``enough`` (height, width) allows a big JPEG to be decoded smaller.
+
+    Raises:
+        UnreadableImageError: says what was found only; the caller knows the file and the advice.
+    """
+    if not content:
+        raise UnreadableImageError("the file is empty (0 bytes)")
+    try:
+        with Image.open(BytesIO(content)) as image:
+            return _decode(image, enough)
+    except (UnreadableImageError, MemoryError):
+        raise
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError(
+            f"it is in no image format that is known (it begins with {content[:12]!r})"
+        ) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        found = re.search(r"\d+", str(error))
+        raise _too_large(int(found[0]) if found else MOST_PIXELS) from error
+    except Exception as error:  # Pillow's readers raise whatever damaged bytes lead them to.
+        raise UnreadableImageError(
+            f"it is damaged or cut short ({str(error) or type(error).__name__})"
+        ) from error
+
+
+def resize(image: ByteArray, size: tuple[int, int], rule: Resize) -> ByteArray:
+    """(h, w, C) uint8 to (*size, C), antialiased: Pillow's bicubic filter, widened when shrinking.
+
+    ``squash`` changes the aspect, ``crop`` takes the largest middle part of the right aspect,
+    ``pad`` puts black beside the whole image.
+    """
+    height, width = size
+    if image.shape[:2] == size:
+        return image
+    if rule == "pad":
+        scale = min(height / image.shape[0], width / image.shape[1])
+        inner = [max(1, round(side * scale)) for side in image.shape[:2]]
+        top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
+        padded = np.zeros((height, width, image.shape[2]), np.uint8)
+        padded[top : top + inner[0], left : left + inner[1]] = _scaled(
+            image, (inner[0], inner[1]), None
+        )
+        return padded
+    return _scaled(image, size, _middle(image, size) if rule == "crop" else None)
+
+
+def network_input(image: ByteArray, preprocessing: Preprocessing) -> ByteArray:
+    """(h, w, 1 or 3) uint8 to the network's (H, W, C): resized; RGB, or luminance if it is gray.
+
+    Luminance is ITU-R 601's 0.299 R + 0.587 G + 0.114 B. The engine turns RGB into BGR.
+    """
+    sized = resize(image, preprocessing.size, preprocessing.resize)
+    if sized.shape[2] == preprocessing.channels:
+        return sized
+    if preprocessing.channels == 1:
+        return np.asarray(Image.fromarray(sized).convert("L"))[..., None]
+    return np.repeat(sized, 3, axis=2)
+
+
+def _decode(image: Image.Image, enough: tuple[int, int] | None) -> Picture:
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise _too_large(width * height)
+    mode = image.mode
+    if enough is not None and width * height > BIG:
+        image.draft(None, (2 * max(enough), 2 * max(enough)))  # does nothing but for JPEG
+    image.load()
+    orientation = _orientation(image)
+    if orientation >= 5:
+        width, height = height, width
+    rgb = _as_rgb(image)
+    upright = rgb.transpose(_TURNS[orientation]) if orientation in _TURNS else rgb
+    return Picture(pixels=np.asarray(upright), width=width, height=height, mode=mode)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8; 1 where it is not said, or said wrongly."""
+    try:
+        found = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # Damaged metadata does not make the picture unreadable.
+        return 1
+    return found if found in _TURNS else 1
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode[0] in "IF":
+        return Image.fromarray(_narrowed(np.asarray(image), image.mode)).convert("RGB")
+    if image.has_transparency_data:
+        over = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", over.size, _WHITE), over).convert("RGB")
+    return image.convert("RGB")
+
+
+def _narrowed(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]], mode: str) -> ByteArray:
+    """Whole numbers up to 65535, or floats in [0, 1] or [0, 255], to uint8."""
+    wide = values.astype(np.float64)
+    low, high = float(wide.min()), float(wide.max())
+    float_top = 1.0 if high <= 1 else 255.0
+    top = float_top if mode == "F" else 65535.0
+    if not 0 <= low <= high <= top:
+        raise UnreadableImageError(
+            f"its values run from {low:g} to {high:g}, and no scale for them is known "
+            "(whole numbers are read as 0 to 65535, floats as 0 to 1 or 0 to 255)"
+        )
+    return np.round(wide * (255 / top)).astype(np.uint8)
+
+
+def _too_large(pixels: int) -> UnreadableImageError:
+    return UnreadableImageError(
+        f"it has {pixels:,} pixels, more than the {MOST_PIXELS:,} that a picture may have"
+    )
+
+
+def _middle(image: ByteArray, size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of the largest middle part with the aspect of ``size``."""
+    height, width = image.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    tall, wide = size[0] * scale, size[1] * scale
+    left, top = (width - wide) / 2, (height - tall) / 2
+    return left, top, min(left + wide, width), min(top + tall, height)
+
+
+def _scaled(
+    image: ByteArray, size: tuple[int, int], box: tuple[float, float, float, float] | None
+) -> ByteArray:
+    flat = image[..., 0] if image.shape[2] == 1 else image
+    scaled = Image.fromarray(flat).resize(
+        (size[1], size[0]), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0
+    )
+    return np.asarray(scaled).reshape(*size, image.shape[2])

@@ -1,0 +1,359 @@
+"""Which image is for training, which for choosing, which for testing: decided once, kept in a file.
+
+Where the source comes split, its split is used and checked: the same pixels in two splits stop the
+job. Where it does not, images are divided by class with a seed, and what looks alike stays
+together. Nothing is ever chosen by the test set, so where a source has folders for training and
+validation alone, the validation folder becomes the test set and a part of train is held out.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from convoscope.arrays import IntArray
+from convoscope.data.cache import Decoded, sha256_of
+from convoscope.data.class_indices import UNKNOWN
+from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
+from convoscope.data.similar import SimilarPair, SimilarRows, near_duplicates
+from convoscope.data.split_words import split_named
+from convoscope.data.stratify import divide, join
+from convoscope.data.workers import ordered
+from convoscope.disk import write_text
+from convoscope.errors import DataError, LeakError, SettingsError, placed
+
+_NAMED_AT_MOST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Splits:
+    """Which rows of a data set are for what; no row is in two splits.
+
+    ``indices`` has all three splits, each (n,) int64 ascending, empty where there is none.
+    ``is_given``: the source came split. ``similar`` are near-duplicates that lie in two splits,
+    which only a given split allows; ``leaks`` are images, by their ids, with the same pixels in
+    two splits, there only where that was allowed. ``notes`` are sentences a person should see.
+    """
+
+    indices: Mapping[SplitName, IntArray]
+    is_given: bool
+    similar: tuple[SimilarPair, ...] = ()
+    leaks: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def make_splits(
+    decoded: Decoded,
+    *,
+    seed: int,
+    validation: float = 0.1,
+    test: float = 0.2,
+    allow_leak: bool = False,
+) -> Splits:
+    """The source's own split, or one made: ``test`` of all images, ``validation`` of the rest.
+
+    A missing validation split is held out of train. With a share of 0 there is no such split.
+    Identical pixels, near-duplicates and the data's own groups are kept together where we divide.
+
+    Raises:
+        DataError: if there is no training image, a class has too few images, or one is tested
+            that is never trained.
+        LeakError: if given splits share identical pixels and ``allow_leak`` is not set.
+        SettingsError: if a share is out of range.
+    """
+    for name, share in (("validation", validation), ("test", test)):
+        if not 0 <= share < 1:
+            raise SettingsError(f"{name} must be a share of at least 0 and below 1, got {share}")
+    dataset = decoded.dataset
+    with placed(_place(dataset)):
+        _check_classes_left(dataset)
+        given, notes = _given(dataset)
+        alike = near_duplicates(decoded.images, decoded.facts)
+        clusters = join(len(dataset), alike.rows, decoded.facts.pixel_hash, dataset.groups)
+        if given is None:
+            rows = np.arange(len(dataset))
+            indices = _divided(dataset, rows, clusters, validation, test, seed)
+            return Splits(indices=indices, is_given=False, notes=notes)
+        leaks = _leaks(decoded, given)
+        if leaks and not allow_leak:
+            raise _leak_error(leaks)
+        if not len(given["validation"]) and validation:
+            held_out = _divided(dataset, given["train"], clusters, validation, 0, seed)
+            given = {**held_out, "test": given["test"]}
+            notes += (f"{validation:.0%} of the training images are held out for validation",)
+        similar = _across(dataset, given, alike)
+        return Splits(
+            indices=given,
+            is_given=True,
+            similar=similar,
+            leaks=leaks,
+            notes=(*notes, *_warnings(dataset, given, similar, leaks)),
+        )
+
+
+def write_splits(path: Path, decoded: Decoded, splits: Splits) -> None:
+    """Write a CSV file: ``file``, the class's name per head, ``split``, ``sha256``.
+
+    Raises:
+        StorageError: if the disk is full or not writable.
+    """
+    dataset = decoded.dataset
+    split_of = {row: split for split, rows in splits.indices.items() for row in rows.tolist()}
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", *dataset.class_names, "split", "sha256"])
+    for row in sorted(split_of):
+        words = [_label(dataset, head, row) for head in dataset.class_names]
+        sha256 = decoded.facts.sha256[row]
+        writer.writerow([dataset.ids[row], *words, split_of[row], sha256])
+    write_text(path, text.getvalue())
+
+
+def read_splits(path: Path, dataset: Dataset) -> Splits:
+    """The split in such a file, for the rows of ``dataset``.
+
+    Labels and hashes are checked where the file has them; a file written by hand needs the
+    columns ``file`` and ``split`` alone. Images that it does not name are left out, with a note.
+
+    Raises:
+        DataError: if the file is missing or no such file, names an image that the data does not
+            have, or one whose bytes or label are others than when it was written.
+    """
+    with placed(str(path)):
+        lines = _read_lines(path)
+        rows = {name: row for row, name in enumerate(dataset.ids)}
+        _check_named(lines, rows, dataset)
+        _check_same(lines, rows, dataset)
+        found: dict[SplitName, list[int]] = {split: [] for split in SPLIT_NAMES}
+        for line in lines:
+            found[_split(line)].append(rows[line["file"]])
+    unnamed = len(dataset) - len(lines)
+    return Splits(
+        indices={split: np.array(sorted(rows), np.int64) for split, rows in found.items()},
+        is_given=True,
+        notes=(f"{unnamed} images that {path.name} does not name were left out",) * (unnamed > 0),
+    )
+
+
+# -- given splits ---------------------------------------------------------------------------------
+
+
+def _given(dataset: Dataset) -> tuple[dict[SplitName, IntArray] | None, tuple[str, ...]]:
+    """The split that the source came with, as it is to be used, and notes; None if it has none."""
+    if dataset.given_split is None:
+        return None, ()
+    words = np.array(dataset.given_split)
+    given = {split: np.flatnonzero(words == split) for split in SPLIT_NAMES}
+    if not len(given["train"]):
+        raise DataError(
+            "there must be images to train on, found only images for "
+            f"{' and '.join(split for split in SPLIT_NAMES if len(given[split]))}: "
+            "add a folder train, or take the split folders away to have the images divided"
+        )
+    if len(given["test"]):
+        return given, ()
+    if not len(given["validation"]):
+        return None, ("there is a training split only, which was divided",)
+    return (
+        {"train": given["train"], "validation": given["test"], "test": given["validation"]},
+        ("there is no test split: the validation split is used for testing, and for nothing else",),
+    )
+
+
+def _leaks(decoded: Decoded, given: Mapping[SplitName, IntArray]) -> tuple[tuple[str, str], ...]:
+    """An image of an earlier split for each image of a later one that has the same pixels."""
+    ids, hashes = decoded.dataset.ids, decoded.facts.pixel_hash
+    earlier: dict[str, int] = {}
+    leaks: list[tuple[str, str]] = []
+    for split in SPLIT_NAMES:
+        rows = given[split].tolist()
+        leaks += [(ids[earlier[hashes[r]]], ids[r]) for r in rows if hashes[r] in earlier]
+        for row in reversed(rows):
+            earlier.setdefault(hashes[row], row)
+    return tuple(leaks)
+
+
+def _across(
+    dataset: Dataset, given: Mapping[SplitName, IntArray], alike: SimilarRows
+) -> tuple[SimilarPair, ...]:
+    """The near-duplicates whose two images lie in different splits."""
+    split_of = np.empty(len(dataset), np.int64)
+    for number, split in enumerate(SPLIT_NAMES):
+        split_of[given[split]] = number
+    crossing = split_of[alike.rows[:, 0]] != split_of[alike.rows[:, 1]]
+    return tuple(
+        SimilarPair(first=dataset.ids[a], second=dataset.ids[b], correlation=correlation)
+        for (a, b), correlation in zip(
+            alike.rows[crossing].tolist(), alike.correlations[crossing].tolist(), strict=True
+        )
+    )
+
+
+def _leak_error(leaks: Sequence[tuple[str, str]]) -> LeakError:
+    named = "; ".join(f"{first} and {second}" for first, second in leaks[:_NAMED_AT_MOST])
+    more = f"; and {len(leaks) - _NAMED_AT_MOST} more" if len(leaks) > _NAMED_AT_MOST else ""
+    return LeakError(
+        f"no picture may be in two splits, but {len(leaks)} have the same pixels as one in "
+        f"another: {named}{more}: remove one of each, or go on with --allow-leak, which the "
+        "report then states"
+    )
+
+
+def _warnings(
+    dataset: Dataset,
+    given: Mapping[SplitName, IntArray],
+    similar: Sequence[SimilarPair],
+    leaks: Sequence[tuple[str, str]],
+) -> Iterator[str]:
+    if leaks:
+        yield (
+            f"{len(leaks)} pictures have the same pixels as one in another split, which was "
+            f"allowed: figures on them are too good ({leaks[0][0]} and {leaks[0][1]})"
+        )
+    if similar:
+        yield (
+            f"{len(similar)} pairs of pictures in different splits look almost the same: figures "
+            f"may be too good ({similar[0].first} and {similar[0].second})"
+        )
+    for head, names in dataset.class_names.items():
+        labels = dataset.labels[head]
+        trained = set(labels[given["train"]].tolist())
+        for split in ("validation", "test"):
+            there = set(labels[given[split]].tolist()) - {UNKNOWN}
+            for label in sorted(there - trained):
+                raise DataError(
+                    f"every class must have training images, {names[label]!r} ({head}) has images "
+                    f"for {split} alone: add it to train, or remove it there"
+                )
+            absent = sorted(trained - there - {UNKNOWN}) if len(given[split]) else []
+            if absent:
+                listed = ", ".join(names[label] for label in absent)
+                yield f"no {split} image of {listed} ({head}): nothing can be said about it there"
+
+
+def _check_classes_left(dataset: Dataset) -> None:
+    """A class may have lost all its images to --skip-unreadable."""
+    for head, names in dataset.class_names.items():
+        counts = np.bincount(dataset.labels[head] + 1, minlength=len(names) + 1)[1:]
+        for label in np.flatnonzero(counts == 0).tolist():
+            raise DataError(
+                f"every class must have images that can be read, {names[label]!r} ({head}) has "
+                "none: add some, or leave the class out"
+            )
+
+
+def _divided(
+    dataset: Dataset,
+    rows: IntArray,
+    clusters: IntArray,
+    validation: float,
+    test: float,
+    seed: int,
+) -> dict[SplitName, IntArray]:
+    shares: dict[SplitName, float] = {
+        "train": (1 - test) * (1 - validation),
+        "validation": (1 - test) * validation,
+        "test": test,
+    }
+    none = np.empty(0, np.int64)
+    divided = divide(dataset, rows, clusters, shares, seed=seed)
+    return {split: divided.get(split, none) for split in SPLIT_NAMES}
+
+
+# -- the file -------------------------------------------------------------------------------------
+
+
+def _read_lines(path: Path) -> list[dict[str, str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"a split must be a CSV file in UTF-8 that can be read, the system said "
+            f"{getattr(error, 'strerror', None) or error}: check the path"
+        ) from error
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    missing = {"file", "split"} - set(reader.fieldnames or ())
+    if missing:
+        raise DataError(
+            f"a split file must have the columns file and split, got "
+            f"{', '.join(reader.fieldnames or ()) or 'none'}: name the columns in its first line"
+        )
+    return list(reader)
+
+
+def _split(line: Mapping[str, str]) -> SplitName:
+    split = split_named(line["split"] or "")
+    if split is None:
+        raise DataError(
+            f"file {line['file']!r}: split must be one of {', '.join(SPLIT_NAMES)}, "
+            f"got {line['split']!r}: mend that line"
+        )
+    return split
+
+
+def _check_named(
+    lines: Sequence[Mapping[str, str]], rows: Mapping[str, int], dataset: Dataset
+) -> None:
+    """Every image of the file is in the data, once."""
+    missing = [line["file"] for line in lines if line["file"] not in rows]
+    if missing:
+        raise DataError(
+            f"every image of the split must be in {_place(dataset)}, {len(missing)} of "
+            f"{len(lines)} are not there: {_listed(missing)}: put them back, or divide again"
+        )
+    twice = [name for name, count in Counter(line["file"] for line in lines).items() if count > 1]
+    if twice:
+        raise DataError(
+            f"an image must be in one split only, {len(twice)} are listed more than once: "
+            f"{_listed(twice)}: keep one line of each"
+        )
+
+
+def _check_same(
+    lines: Sequence[Mapping[str, str]], rows: Mapping[str, int], dataset: Dataset
+) -> None:
+    """Bytes and labels are those of when the file was written, where it says."""
+    for head in dataset.class_names:
+        for line in lines:
+            now = _label(dataset, head, rows[line["file"]])
+            if line.get(head, now) != now:
+                raise DataError(
+                    f"file {line['file']!r}: its {head} must be what it was when the images were "
+                    f"divided, {line[head]!r}, it is now {now!r}: put it back, or divide again"
+                )
+
+    def is_changed(line: Mapping[str, str]) -> bool:
+        row = rows[line["file"]]
+        with placed(dataset.ids[row]):
+            return bool(line.get("sha256")) and sha256_of(dataset, row) != line["sha256"]
+
+    changed = [
+        line["file"]
+        for line, is_other in zip(lines, ordered(is_changed, lines), strict=True)
+        if is_other
+    ]
+    if changed:
+        raise DataError(
+            f"images must be the bytes they were when they were divided, {len(changed)} of "
+            f"{len(lines)} have changed: {_listed(changed)}: put them back, or divide again"
+        )
+
+
+def _label(dataset: Dataset, head: str, row: int) -> str:
+    label = int(dataset.labels[head][row])
+    return dataset.class_names[head][label] if label != UNKNOWN else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
+    return f"{', '.join(names[:_NAMED_AT_MOST])}{more}"
+
+
+def _place(dataset: Dataset) -> str:
+    return str(dataset.root) if dataset.root is not None else dataset.name
