@@ -1,0 +1,112 @@
+"""From the cells of a table's path column to image files."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from convoscope.data.decoding import image_suffixes
+from convoscope.data.table_files import Table
+from convoscope.errors import DataError
+
+Finder: TypeAlias = Callable[[str], Path | None]
+
+_NAMED_AT_MOST = 3
+
+
+def image_finder(root: Path) -> Finder:
+    """A function from a cell to the file it means, or None.
+
+    A cell is a path below ``root`` or an absolute one. Backslashes may stand for slashes, and the
+    suffix may be left out where only one image bears the name.
+    """
+    stems: dict[str, dict[str, list[str]]] = {}
+
+    def find(cell: str) -> Path | None:
+        for text in dict.fromkeys((cell, cell.replace("\\", "/"))):
+            path = os.path.join(root, text)  # noqa: PTH118 - a hundred thousand times
+            if os.path.isfile(path):  # noqa: PTH113
+                return Path(path)
+            folder, stem = os.path.split(path)
+            if folder not in stems:
+                stems[folder] = _images_by_stem(folder)
+            named = stems[folder].get(stem, [])
+            if len(named) == 1:
+                return Path(folder, named[0])
+        return None
+
+    return find
+
+
+def _images_by_stem(folder: str) -> dict[str, list[str]]:
+    """The names of the images in a folder, by what stands before the suffix."""
+    found: dict[str, list[str]] = defaultdict(list)
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except (OSError, ValueError):
+        return {}
+    for name in names:
+        stem, suffix = os.path.splitext(name)  # noqa: PTH122
+        if suffix.lower() in image_suffixes():
+            found[stem].append(name)
+    return found
+
+
+def locate(table: Table, column: str, root: Path, *, is_confined: bool) -> tuple[Path, ...]:
+    """The image file of every row.
+
+    ``is_confined`` refuses files that do not lie below ``root``: a table from an archive has no
+    business elsewhere.
+
+    Raises:
+        DataError: if a row names no image, or one that is not there; names the first and counts.
+    """
+    cells = table.column(column)
+    empty = [row for row, cell in zip(table.rows, cells, strict=True) if cell is None]
+    if empty:
+        raise DataError(
+            f"column {column!r}: every row must name an image, but {some(empty)} "
+            f"{'is' if len(empty) == 1 else 'are'} empty: fill in the paths or delete the rows"
+        )
+    find = image_finder(root)
+    files = [find(cell) for cell in cells if cell is not None]
+    missing = [
+        f"{cell!r} ({row})"
+        for row, cell, file in zip(table.rows, cells, files, strict=True)
+        if file is None
+    ]
+    if missing:
+        raise DataError(
+            f"column {column!r}: every image must be a file, given from {root} on, but "
+            f"{len(missing)} of {len(table)} are not there: {some(missing)}: {_advice(cells)}"
+        )
+    found = tuple(file for file in files if file is not None)
+    if is_confined:
+        _check_below(root, found, table.rows)
+    return found
+
+
+def _advice(cells: Sequence[str | None]) -> str:
+    if any("://" in cell for cell in cells if cell):
+        return "download the images and write their paths into the table"
+    return "put them there, mend the paths, or say root= if they lie elsewhere"
+
+
+def _check_below(root: Path, files: Sequence[Path], rows: Sequence[str]) -> None:
+    place = root.resolve()
+    for file, row in zip(files, rows, strict=True):
+        if not file.resolve().is_relative_to(place):
+            raise DataError(
+                f"{row}: a table from an archive may only name images of that archive, but this "
+                f"is {file}: unpack the archive yourself if you trust it"
+            )
+
+
+def some(words: Sequence[str]) -> str:
+    """The first few words, and how many more there are."""
+    listed = ", ".join(words[:_NAMED_AT_MOST])
+    more = len(words) - _NAMED_AT_MOST
+    return f"{listed} and {more} more" if more > 0 else listed
