@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from convoscope.report import material
+from convoscope.report.reading import Contents, read
+from convoscope.runs.record import Status
+from convoscope.runs.store import Run
+
+
+@pytest.fixture(scope="module")
+def contents(digits_run: Run) -> Contents:
+    return read(digits_run)
+
+
+def test_images_per_class_and_split_are_counted_in_the_predictions(contents: Contents) -> None:
+    (head,) = material.head_data(contents)
+    for column, split in enumerate(contents.splits):
+        labels = contents.predictions[split].heads["class"].labels
+        counted = [a_class.counts[column] for a_class in head.classes]
+        np.testing.assert_array_equal(counted, np.bincount(labels))
+    assert sum(a_class.total for a_class in head.classes) == 1400
+    assert head.unknown == (0, 0, 0)
+    assert all(a_class.samples for a_class in head.classes)
+
+
+def test_the_networks_rows_add_up(contents: Contents) -> None:
+    network = material.network(contents)
+    assert network.parameters == sum(row.parameters for row in network.rows) == 650
+    assert network.macs == sum(row.macs for row in network.rows) == 640
+
+
+@pytest.mark.parametrize("status", ["running", "interrupted", "diverged", "failed"])
+def test_a_run_that_did_not_finish_says_so_first(contents: Contents, status: Status) -> None:
+    notes, data = ("a", "b", "a"), {"notes": ["b", "c"]}
+    record = replace(contents.record, status=status, notes=notes, data=data)
+    said = material.banners(replace(contents, record=record))
+    assert said == (material.STATUS_NOTES[status], "a", "b", "c")
+
+
+def test_a_finished_run_without_notes_has_no_banner(contents: Contents) -> None:
+    assert material.banners(contents) == ()
+
+
+def test_preprocessing_is_one_sentence_and_nothing_where_it_is_unknown(contents: Contents) -> None:
+    assert material.preprocessing(contents) == (
+        "Every picture is squashed to 8 × 8 pixels, read as gray in [0, 1] and standardised with "
+        "mean 0, standard deviation 1."
+    )
+    assert material.preprocessing(replace(contents, model={})) == ""
+
+
+def test_the_environment_names_machine_versions_and_data(contents: Contents) -> None:
+    facts = dict(material.environment(contents))
+    assert facts["memory"] == "8\N{NO-BREAK SPACE}GiB"
+    assert facts["engine"] == "numpy"
+    assert facts["data fingerprint"] == "0f3a"
+    assert "data" in facts
+
+
+def test_settings_are_written_for_people(contents: Contents) -> None:
+    record = replace(contents.record, settings={"allow_leak": True, "split": None, "set": {"a": 1}})
+    assert material.settings(replace(contents, record=record)) == (
+        ("allow leak", "yes"),
+        ("split", "–"),
+        ("set", '{"a": 1}'),
+    )

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+
+from convoscope.metrics.intervals import UNDEFINED, Figure
+from convoscope.report import wording
+
+
+def plain(words: str) -> str:
+    return words.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0.84, "0.8 s"),
+        (42, "42 s"),
+        (59.7, "1 min 00 s"),
+        (130, "2 min 10 s"),
+        (11100, "3 h 05 min"),
+    ],
+)
+def test_durations(seconds: float, said: str) -> None:
+    assert plain(wording.duration(seconds)) == said
+
+
+def test_counts_have_separators_and_their_noun_in_the_right_number() -> None:
+    assert wording.count(62805) == "62,805"
+    assert wording.counted(1, "picture") == "1 picture"
+    assert wording.counted(250, "picture") == "250 pictures"
+    assert wording.counted(2, "class", "classes") == "2 classes"
+
+
+def test_shares_and_intervals_keep_a_decimal_and_say_where_they_are_undefined() -> None:
+    assert plain(wording.share(0.8)) == "80.0 %"
+    assert plain(wording.interval(Figure(0.8, 0.711, 0.867))) == "71.1–86.7 %"
+    assert wording.share(None) == "–"
+    assert wording.interval(UNDEFINED) == ""
+
+
+def test_scores_have_three_digits() -> None:
+    assert [wording.score(v) for v in (1.28764, 53.731, 2.7e-6, 0.0, None)] == [
+        "1.29", "53.7", "2.7e-06", "0", "–",
+    ]  # fmt: skip
+    assert wording.score_interval(Figure(1.2, 1.02, 1.61)) == "1.02–1.61"
+    assert wording.score_interval(UNDEFINED) == ""
+
+
+def test_sizes() -> None:
+    assert wording.shape((64, 13, 13)) == "64 × 13 × 13"
+    assert [plain(wording.data_size(v)) for v in (40, 256 * 1024, 8 * 1024**3)] == [
+        "40 B", "256 KiB", "8 GiB",
+    ]  # fmt: skip
+    assert [plain(wording.large(v)) for v in (640, 19_632_062_464, 1_500_000)] == [
+        "640", "19.6 G", "1.5 M",
+    ]  # fmt: skip
