@@ -87,7 +87,8 @@ def read_arrays(run: Path, name: str) -> dict[str, Array]:
 
 def write_arrays(run: Path, name: str, arrays: Mapping[str, Array]) -> None:
     """Write arrays as safetensors."""
-    whole = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    # Not ascontiguousarray: it makes a one-cell vector of a scalar.
+    whole = {key: np.asarray(array, order="C") for key, array in arrays.items()}
     disk.write(run / name, lambda temporary: _save_arrays(temporary, whole))
 
 
