@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tests.training.conftest import CLASSES, SIDE, Shuffled, draw_blobs, evaluation
 
 from convoscope import engines
@@ -31,6 +32,15 @@ SETTINGS = TrainingSettings(
     schedule=Schedule(kind="cosine", warmup=1),
     patience=None,
 )
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small only lose by more, and lose much on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def tiny() -> Architecture:
