@@ -38,7 +38,8 @@ def shown(kind: type[Lines] | type[Bars], *, is_terminal: bool) -> str:
     )
     with kind(console) as show:
         show.say("run runs/a[b]-1")
-        show.stage("decoding", 3, 3)
+        for done in (1, 2, 3, 3):
+            show.stage("decoding", done, 3)
         for event in (STARTED, STEP, EPOCH, ENDED):
             show.event(event)
     return stream.getvalue()

@@ -10,7 +10,13 @@ from click.testing import CliRunner
 
 from convoscope.errors import RunError, SettingsError, UnknownNameError
 from convoscope.jobs.request import TrainRequest, input_shape, option_value, quoted
-from convoscope.jobs.settings import asked_request, read_settings, request, training_settings
+from convoscope.jobs.settings import (
+    absolute,
+    asked_request,
+    read_settings,
+    request,
+    training_settings,
+)
 
 
 def test_a_request_survives_json() -> None:
@@ -27,13 +33,18 @@ def test_the_command_leaves_defaults_out_and_quotes() -> None:
     )
 
 
-def test_existing_files_are_named_from_the_root(
+def test_files_are_named_from_the_root_and_names_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "photos").mkdir()
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "small").mkdir()
     monkeypatch.chdir(tmp_path)
-    asked = TrainRequest(data="photos", model="small").absolute()
-    assert (asked.data, asked.model) == (str(tmp_path / "photos"), "small")
+    asked = absolute(TrainRequest(data="photos", model="nets/a.yaml", from_run="r", split="s.csv"))
+    found = (asked.data, asked.model, asked.from_run, asked.split)
+    names = ("photos", "nets/a.yaml", "r", "s.csv")
+    assert found == tuple(str(tmp_path / name) for name in names)
+    embedded = TrainRequest(data="digits", model="small")
+    assert absolute(embedded) == embedded
 
 
 def test_numbers_reach_the_training_settings() -> None:

@@ -93,9 +93,11 @@ def test_history_comes_back_with_losses_that_are_no_number(run: Run) -> None:
 
 
 def test_the_model_comes_back(run: Run) -> None:
-    parameters = {"conv.weight": np.arange(6, dtype=np.float32).reshape(2, 3).T}
+    parameters = {"w": np.arange(6, dtype=np.float32).reshape(2, 3).T, "step": np.array(3)}
     run.write_model("name: tiny\n", parameters, {"class_names": {"class": ["ä", "b"]}})
-    np.testing.assert_array_equal(run.parameters()["conv.weight"], parameters["conv.weight"])
+    for name, array in run.parameters().items():
+        assert (array.shape, array.dtype) == (parameters[name].shape, parameters[name].dtype)
+        np.testing.assert_array_equal(array, parameters[name])
     assert run.model() == {"class_names": {"class": ["ä", "b"]}}
     assert run.architecture_file.read_text() == "name: tiny\n"
 

@@ -158,6 +158,7 @@ class Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._last = time.monotonic()
+        self._finished: tuple[str, int] | None = None
         self._started: TrainingStarted | None = None
         self._clock: Clock | None = None
 
@@ -181,8 +182,9 @@ class Lines:
         """Print a line when the stage is through, and every ten seconds before."""
         if done < total and self._is_time():
             self.say(f"{name} {done}/{total}")
-        elif done == total:
-            self.say(f"{name} {total} images done")
+        elif done == total and self._finished != (name, total):
+            self._finished = (name, total)
+            self.say(f"{name} {total:,} images done")
 
     def say(self, sentence: str) -> None:
         """Print the sentence."""

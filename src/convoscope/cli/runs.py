@@ -79,7 +79,7 @@ def show(run: Path, as_json: bool) -> None:
     )
     if metrics:
         tables.out().print(tables.metrics_table(metrics))
-    for note in record.notes:
+    for note in record.every_note:
         click.echo(f"note: {note}")
 
 

@@ -103,7 +103,7 @@ def _summarise(run: Run, manner: Manner) -> None:
     record = run.record()
     metrics = [summarise(run.predictions(split)) for split in run.splits()]
     tables.out().print(tables.metrics_table(metrics))
-    for note in record.notes:
+    for note in record.every_note:
         tables.say(f"note: {note}")
     kept = f"epoch {record.best_epoch} kept of {record.epochs}"
     tables.say(f"{kept}, {duration(record.seconds)} of training")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,9 +50,6 @@ def teach(
     """Train the network, from the recorder's checkpoint if it has one."""
     splits, settings = prepared.splits.indices, prepared.settings
     has_validation = len(splits.get("validation", ())) > 0
-    if not has_validation:
-        # The default patience asks for nothing that can be watched: the epochs are fixed.
-        settings = replace(settings, patience=None)
     learner = engines.learner(
         network,
         optimiser=settings.optimiser,
@@ -61,24 +57,26 @@ def teach(
         rates=dict(settings.rates),
         seed=settings.seed,
     )
-    return fit(
-        learner,
-        train=Batches(
-            prepared.decoded.images,
-            prepared.dataset.labels,
-            splits["train"],
-            batch_size=settings.batch_size,
-            seed=settings.seed,
-            policy=settings.augment,
-        ),
-        validation=_validation(prepared) if has_validation else None,
-        settings=settings,
-        listen=recorder.listen,
-        keep=recorder.keep,
-        recall=recorder.recall,
-        start=recorder.start(),
-        should_stop=should_stop,
-    )
+    # A loss that overflows is found and said by the loop; NumPy's warnings would only be noise.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return fit(
+            learner,
+            train=Batches(
+                prepared.decoded.images,
+                prepared.dataset.labels,
+                splits["train"],
+                batch_size=settings.batch_size,
+                seed=settings.seed,
+                policy=settings.augment,
+            ),
+            validation=_validation(prepared) if has_validation else None,
+            settings=settings,
+            listen=recorder.listen,
+            keep=recorder.keep,
+            recall=recorder.recall,
+            start=recorder.start(),
+            should_stop=should_stop,
+        )
 
 
 def losses(prepared: Prepared) -> tuple[HeadLoss, ...]:

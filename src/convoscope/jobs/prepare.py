@@ -133,7 +133,7 @@ def _prepared(
         splits=splits,
         architecture=architecture,
         preprocessing=preprocessing,
-        notes=_notes(decoded),
+        notes=_notes(decoded, splits),
     )
 
 
@@ -169,9 +169,9 @@ def _check_heads(architecture: Architecture, dataset: Dataset) -> None:
         )
 
 
-def _notes(decoded: Decoded) -> tuple[str, ...]:
+def _notes(decoded: Decoded, splits: Splits) -> tuple[str, ...]:
     skipped = (
         f"{name} was left out, because it cannot be read: {reason}"
         for name, reason in decoded.skipped
     )
-    return (*decoded.dataset.notes, *skipped)
+    return (*decoded.dataset.notes, *splits.notes, *skipped)

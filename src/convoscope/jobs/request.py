@@ -7,11 +7,9 @@ so that ``--help`` can say the defaults.
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 from convoscope.errors import SettingsError, unknown_name
@@ -69,17 +67,6 @@ class TrainRequest:
     def to_json(self) -> dict[str, Any]:
         """The object that ``run.json`` holds as ``settings``."""
         return asdict(self)
-
-    def absolute(self) -> TrainRequest:
-        """The same request with every file and folder named from the root of the disk, so that
-        it can be asked again from anywhere.
-        """
-        files = {
-            name: os.path.abspath(value)  # noqa: PTH100 - must not follow links
-            for name in ("data", "model", "split", "from_run")
-            if (value := getattr(self, name)) is not None and Path(value).exists()
-        }
-        return replace(self, **files)
 
     def command(self) -> tuple[str, ...]:
         """The words of the command that asks for this; settings at their default are left out."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from convoscope.architecture.zoo import is_file
+from convoscope.data.sources import EMBEDDED
 from convoscope.errors import RunError, SettingsError, placed
 from convoscope.jobs.request import TrainRequest, check_names
 from convoscope.network import Optimiser
@@ -77,6 +80,23 @@ def asked_request(run: Path, settings: Mapping[str, Any]) -> TrainRequest:
             f"{run}: run.json must hold the settings of a training run, got: {error}: "
             "train again with --out elsewhere"
         ) from error
+
+
+def absolute(asked: TrainRequest) -> TrainRequest:
+    """The same request with every file and folder named from the root of the disk, so that it can
+    be asked again from anywhere.
+    """
+    names = ["data", "model", "split", "from_run"]
+    if asked.data in EMBEDDED:
+        names.remove("data")
+    if not is_file(asked.model):
+        names.remove("model")
+    files: dict[str, Any] = {
+        name: str(Path(value).expanduser().absolute())
+        for name in names
+        if (value := getattr(asked, name)) is not None
+    }
+    return replace(asked, **files)
 
 
 def training_settings(asked: TrainRequest) -> TrainingSettings:

@@ -22,7 +22,7 @@ from convoscope.jobs.predictions import predictions_of
 from convoscope.jobs.prepare import Prepared, prepare, prepare_again
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.recorder import Recorder
-from convoscope.jobs.settings import asked_request, read_settings, request
+from convoscope.jobs.settings import absolute, asked_request, read_settings, request
 from convoscope.metrics.mistakes import pictures_needed
 from convoscope.network import Network
 from convoscope.pictures.thumbnails import shrink
@@ -109,14 +109,13 @@ def begin(prepared: Prepared, out: str | Path | None) -> Run:
         run.write_record(
             RunRecord(
                 kind="train",
-                settings=asked.absolute().to_json(),
+                settings=absolute(asked).to_json(),
                 command=(*asked.command(), *where),
                 seed=asked.seed,
                 started=datetime.now(UTC).isoformat(timespec="seconds"),
                 data=_data(prepared),
                 versions=environment.versions(),
                 machine=environment.machine(),
-                notes=prepared.notes,
             )
         )
     return run
@@ -142,7 +141,7 @@ def carry_out(
             best_epoch=result.best_epoch,
             stop_reason=result.reason,
             seconds=recorder.seconds,
-            notes=(*prepared.notes, *notes, *_outcome_notes(result)),
+            notes=(*notes, *_outcome_notes(result)),
         )
     if result.divergence is not None:
         raise _at(run, result.divergence.error())
@@ -202,7 +201,7 @@ def _data(prepared: Prepared) -> dict[str, Any]:
         "counts": {split: len(found) for split, found in prepared.splits.indices.items()},
         "classes": {head: len(names) for head, names in dataset.class_names.items()},
         "is_given_split": prepared.splits.is_given,
-        "skipped": [list(pair) for pair in prepared.decoded.skipped],
+        "notes": list(prepared.notes),
     }
 
 

@@ -15,8 +15,8 @@ Status: TypeAlias = Literal["running", "finished", "interrupted", "diverged", "f
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """``settings`` holds what was asked, complete enough to ask it again; ``command`` the words of
-    the command line; ``data`` name, root, fingerprint, counts and notes; ``notes`` sentences that
-    the report must print (skipped files, allowed leaks, interrupted training).
+    the command line; ``data`` name, root, fingerprint, counts and ``notes``, sentences on it that
+    the report must print (skipped files, allowed leaks); ``notes`` more of them, on how it went.
     """
 
     kind: str
@@ -34,6 +34,11 @@ class RunRecord:
     best_epoch: int = 0
     stop_reason: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def every_note(self) -> tuple[str, ...]:
+        """What the report must say of the data, then of how it went."""
+        return (*map(str, self.data.get("notes", ())), *self.notes)
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``run.json`` holds."""

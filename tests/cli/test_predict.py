@@ -1,0 +1,159 @@
+"""``convoscope predict`` and ``convoscope evaluate``: what a trained run says of pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.cli.conftest import Convoscope
+from tests.conftest import draw_folder
+
+from convoscope.runs import Run
+
+
+@pytest.fixture
+def run(convoscope: Convoscope, shapes_folder: Path, tiny: Path) -> Run:
+    """A run on shapes that knows bars, poles and disc apart."""
+    result = convoscope(
+        *("train", shapes_folder, "-m", tiny, "-e", "30", "-b", "4", "-l", "0.02", "-o", "r"),
+        *("--engine", "numpy", "--no-report"),
+    )
+    assert result.exit_code == 0, result.stderr
+    return Run(Path("r"))
+
+
+def test_the_table_has_a_line_per_image(convoscope: Convoscope, run: Run) -> None:
+    result = convoscope("predict", "r", "shapes/test/bars", "--top", "2")
+    assert result.exit_code == 0
+    header, *lines = result.stdout.splitlines()
+    assert header.split() == ["image", "says"]
+    assert [line.split()[0] for line in lines] == [
+        f"shapes/test/bars/bars_{number}.png" for number in range(4)
+    ]
+    assert all(line.count("%") == 2 for line in lines)
+
+
+def test_json_and_csv_agree_with_the_saved_predictions(convoscope: Convoscope, run: Run) -> None:
+    saved = run.predictions("test")
+    head = saved.heads["class"]
+    content = json.loads(convoscope("predict", "r", "shapes/test", "--json", "-k", "3").stdout)
+    rows = list(
+        csv.DictReader(io.StringIO(convoscope("predict", "r", "shapes/test", "--csv").stdout))
+    )
+    assert len(rows) == 3 * len(saved.ids)
+    for image in content["images"]:
+        name = image["file"].removeprefix("shapes/test/")
+        (row,) = [k for k, found in enumerate(saved.ids) if found.endswith(name)]
+        expected = dict(zip(head.class_names, head.probabilities()[row], strict=True))
+        said = {best["class"]: best["probability"] for best in image["heads"]["class"]}
+        assert said == pytest.approx(expected, abs=1e-6)
+        probabilities = [best["probability"] for best in image["heads"]["class"]]
+        assert probabilities == sorted(probabilities, reverse=True)
+        lines = [line for line in rows if line["file"] == image["file"]]
+        assert [line["class"] for line in lines] == [
+            best["class"] for best in image["heads"]["class"]
+        ]
+
+
+def test_an_unreadable_image_is_named_and_the_others_are_said(
+    convoscope: Convoscope, run: Run
+) -> None:
+    Path("mixed").mkdir()
+    Path("mixed/letter.jpg").write_text("dear reader")
+    Path("mixed/good.png").write_bytes(Path("shapes/test/bars/bars_0.png").read_bytes())
+    Path("mixed/notes.txt").write_text("no picture, and not called one")
+    result = convoscope("predict", "r", "mixed")
+    assert result.exit_code == 2
+    assert "mixed/good.png" in result.stdout
+    assert result.stderr.splitlines()[0].startswith(
+        "convoscope: mixed/letter.jpg: an image must be readable, but "
+    )
+    assert result.stderr.splitlines()[1] == "1 of 2 images could not be read"
+    result = convoscope("predict", "r", "mixed", "--json")
+    problems = [image["problem"] for image in json.loads(result.stdout)["images"]]
+    assert problems[0] is None
+    assert "letter.jpg" in problems[1]
+    assert "letter.jpg" in convoscope("predict", "r", "mixed", "--csv").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("nowhere.png",), "nowhere.png: there is no such image or folder"),
+        (("empty",), "empty: a folder must hold images, found none"),
+        (("shapes", "--top", "0"), "top must be at least 1 class, got 0"),
+        (("shapes", "--device", "abacus"), "abacus"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    convoscope: Convoscope, run: Run, words: tuple[str, ...], sentence: str
+) -> None:
+    Path("empty").mkdir()
+    result = convoscope("predict", "r", *words)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_evaluating_again_gives_the_same_bytes(convoscope: Convoscope, run: Run) -> None:
+    files = sorted((run.path / "predictions").iterdir())
+    before = [file.read_bytes() for file in files]
+    result = convoscope("evaluate", "r")
+    assert result.exit_code == 0, result.stderr
+    assert [file.read_bytes() for file in files] == before
+    assert [line.split()[0] for line in result.stdout.splitlines()[1:4]] == [
+        "train",
+        "validation",
+        "test",
+    ]
+
+
+def test_evaluating_on_changed_images_is_refused(convoscope: Convoscope, run: Run) -> None:
+    one, other = Path("shapes/test/bars/bars_0.png"), Path("shapes/test/bars/bars_1.png")
+    one.write_bytes(other.read_bytes())
+    result = convoscope("evaluate", "r")
+    assert result.exit_code == 2
+    assert "have changed since: put them back, or name other data" in result.stderr
+
+
+def test_other_data_is_matched_by_class_name(convoscope: Convoscope, run: Run) -> None:
+    draw_folder(Path("more"), classes=("bars", "poles", "disc"), per_class=5)
+    # Only two of the run's classes, and in another alphabetical order than by chance.
+    for file in Path("more/bars").iterdir():
+        file.unlink()
+    Path("more/bars").rmdir()
+    result = convoscope("evaluate", "r", "more", "--json")
+    assert result.exit_code == 0, result.stderr
+    splits = json.loads(result.stdout)["splits"]
+    assert list(splits) == ["more"]
+    saved = run.predictions("more")
+    names = saved.heads["class"].class_names
+    assert names == run.predictions("test").heads["class"].class_names
+    for name, label in zip(saved.ids, saved.heads["class"].labels, strict=True):
+        assert name.startswith(names[label])
+
+
+def test_a_class_that_the_run_does_not_know(convoscope: Convoscope, run: Run) -> None:
+    draw_folder(Path("more"), classes=("bars", "pole"))
+    result = convoscope("evaluate", "r", "more")
+    assert result.exit_code == 2
+    assert "more: there is no class of this run 'pole': did you mean 'poles'?" in result.stderr
+
+
+def test_data_named_like_a_split_does_not_overwrite_it(convoscope: Convoscope, run: Run) -> None:
+    before = run.predictions("test").ids
+    draw_folder(Path("test"), per_class=5)
+    assert convoscope("evaluate", "r", "test").exit_code == 0
+    assert run.predictions("test").ids == before
+    assert len(run.predictions("data-test").ids) == 15
+
+
+def test_the_other_engine_says_the_same(convoscope: Convoscope, run: Run) -> None:
+    before = run.predictions("test").heads["class"].logits
+    assert convoscope("evaluate", "r", "--engine", "torch").exit_code == 0
+    after = run.predictions("test").heads["class"].logits
+    np.testing.assert_allclose(after, before, atol=1e-5)

@@ -1,0 +1,165 @@
+"""Stopped at any moment, gone on with, and the same bytes in the end: in real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import TINY
+
+from convoscope.runs import Run
+
+MAIN = "from convoscope.cli import main; main()"
+TRAIN = ("train", "shapes", "-m", "tiny.yaml", "-b", "8", "--augment", "light", "--no-report")
+SLOW = TINY.replace("[3, 16, 16]", "[3, 160, 160]").replace("filters: 4", "filters: 32")
+"""A network whose steps take long enough to be interrupted in the middle."""
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, shapes_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "slow.yaml").write_text(SLOW)
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    """The command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", MAIN, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def finish(*words: str) -> None:
+    process = start(*words)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until, "nothing happened for a minute"
+        time.sleep(0.01)
+
+
+def assert_same_outcome(one: str, other: str) -> None:
+    splits = ("train", "validation", "test")
+    for name in ("model/weights.safetensors", *(f"predictions/{split}.npz" for split in splits)):
+        assert Path(one, name).read_bytes() == Path(other, name).read_bytes(), name
+    rows = [
+        [{k: v for k, v in row.items() if k != "seconds"} for row in Run(Path(run)).history()]
+        for run in (one, other)
+    ]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_a_killed_run_goes_on_to_the_same_bytes(engine: str) -> None:
+    words = (*TRAIN, "--engine", engine, "-e", "60", "--patience", "0", "--schedule", "cosine")
+    finish(*words, "-o", "whole")
+    process = start(*words, "-o", "killed")
+    wait_for(lambda: Path("killed/checkpoint/state-2.safetensors").exists(), process)
+    process.kill()
+    process.communicate()
+    run = Run(Path("killed"))
+    assert run.record().status == "running"
+    assert not (run.path / "model" / "weights.safetensors").exists()
+    finish("train", "--resume", "killed", "--no-report")
+    assert run.record().status == "finished"
+    assert_same_outcome("whole", "killed")
+
+
+def test_killed_before_the_first_epoch_ended_it_begins_anew() -> None:
+    words = ("train", "shapes", "-m", "slow.yaml", "--engine", "numpy", "-e", "1", "--no-report")
+    finish(*words, "-o", "whole")
+    process = start(*words, "-o", "killed")
+    wait_for(lambda: Path("killed/run.json").exists(), process)
+    process.kill()
+    process.communicate()
+    assert Run(Path("killed")).checkpoint() is None
+    finish("train", "--resume", "killed", "--no-report")
+    assert_same_outcome("whole", "killed")
+
+
+def test_ctrl_c_keeps_the_best_epoch_and_says_how_to_go_on() -> None:
+    words = (*TRAIN[:-1], "--engine", "numpy", "-e", "60", "--patience", "0")
+    finish(*words, "-o", "whole")
+    process = start(*words, "-o", "stopped")
+    wait_for(lambda: Path("stopped/history.jsonl").exists(), process)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "stopping after this step" in errors
+    assert "go on with  convoscope train --resume stopped" in output
+    run = Run(Path("stopped"))
+    record = run.record()
+    assert (record.status, record.stop_reason) == ("interrupted", "interrupted")
+    assert 1 <= record.epochs < 60
+    assert run.splits() == ("train", "validation", "test")
+    assert run.report_file.exists()
+    finish("train", "--resume", "stopped")
+    assert_same_outcome("whole", "stopped")
+
+
+def started_training(process: subprocess.Popen[str]) -> None:
+    """Read the progress until the first step is about to be done."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("training on"):
+            return
+    raise AssertionError(f"training never began, exit code {process.wait()}")
+
+
+def test_ctrl_c_before_the_first_epoch_ended_keeps_the_last_step() -> None:
+    process = start("train", "shapes", "-m", "slow.yaml", "--engine", "numpy", "-b", "1", "-o", "r")
+    started_training(process)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "the weights are those of its last step" in output
+    assert Run(Path("r")).splits() == ("train", "validation", "test")
+
+
+def test_a_second_ctrl_c_quits_at_once() -> None:
+    process = start("train", "shapes", "-m", "slow.yaml", "--engine", "numpy", "-o", "r")
+    started_training(process)
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1] == "convoscope: interrupted"
+    record = Run(Path("r")).record()
+    assert record.status == "interrupted"
+    assert record.notes == ("interrupted before its predictions were written",)
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_a_run_to_go_on_with() -> None:
+    """No file may grow beyond a few kilobytes, which the system reports as it does a full disk."""
+    words = (*TRAIN, "--engine", "numpy", "-e", "2")
+    finish(*words, "-o", "whole")
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)); "
+    done = subprocess.run(
+        [sys.executable, "-c", limit + MAIN, *words, "-o", "full"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("convoscope")]
+    assert "writing needs more room than the disk has left: free some space" in sentence
+    assert sentence.endswith("then  convoscope train --resume full")
+    assert "Traceback" not in done.stderr
+    finish("train", "--resume", "full", "--no-report")
+    assert_same_outcome("whole", "full")
