@@ -39,6 +39,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 _STALE_SECONDS = 24 * 3600
 _NAMED_AT_MOST = 3
+_ENOUGH = 640
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,7 +85,7 @@ def decode(
         StorageError: if the cache's disk is full or not writable.
     """
     if not len(dataset):
-        raise DataError(f"{_place(dataset)}: a data set must hold images, it has none")
+        raise DataError(f"{dataset.place}: a data set must hold images, it has none")
     with quiet():
         hashes = list(
             ordered(lambda row: _hash(dataset, row), range(len(dataset)), workers=workers)
@@ -211,7 +212,8 @@ def _decode_row(
 
 def _picture(dataset: Dataset, row: int, content: bytes, preprocessing: Preprocessing) -> Picture:
     if dataset.pixels is None:
-        return read_picture(content, enough=preprocessing.size)
+        # One bound for all usual networks, so that the facts do not depend on the network.
+        return read_picture(content, enough=max(_ENOUGH, 2 * max(preprocessing.size)))
     pixels = dataset.pixels[row]
     height, width, channels = pixels.shape
     return Picture(
@@ -286,7 +288,7 @@ def _unreadable(
         named.append(f"and {len(skipped) - _NAMED_AT_MOST} more")
     advice = ", or go on without them with --skip-unreadable" if is_any_left else ""
     return UnreadableImageError(
-        f"{_place(dataset)}: every image must be readable, {len(skipped)} of {len(dataset)} are "
+        f"{dataset.place}: every image must be readable, {len(skipped)} of {len(dataset)} are "
         f"not: {'; '.join(named)}: mend or remove them{advice}"
     )
 
@@ -306,7 +308,3 @@ def _fingerprint(dataset: Dataset, facts: ImageFacts) -> str:
         for row, (name, sha256) in enumerate(zip(dataset.ids, facts.sha256.tolist(), strict=True))
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
-
-
-def _place(dataset: Dataset) -> str:
-    return str(dataset.root) if dataset.root is not None else dataset.name

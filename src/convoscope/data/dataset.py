@@ -44,6 +44,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def place(self) -> str:
+        """Where the data is, as an error says it."""
+        return self.name if self.root is None else str(self.root)
+
 
 def take(dataset: Dataset, rows: IntArray) -> Dataset:
     """The images of those rows, in that order; classes stay as they are."""

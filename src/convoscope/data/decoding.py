@@ -9,7 +9,7 @@ What Pillow opens is read; these choices are ours:
 - 16-bit gray is divided by 257, so that 65535 becomes 255 and nothing wraps round; floats are read
   as [0, 1] or else as [0, 255];
 - a JPEG of more than ``BIG`` pixels is decoded at 1/2, 1/4 or 1/8 of its size by the codec itself,
-  still at least twice as large as asked for;
+  if its sides stay above those of a network's input, twice over;
 - a picture of more than ``MOST_PIXELS`` pixels is refused by its header, before anything is
   decoded: a file of a few kilobytes can announce one that fills the memory.
 """
@@ -115,8 +115,8 @@ def read_bytes(path: Path) -> bytes:
         raise UnreadableImageError(f"the system says {error.strerror!r}") from error
 
 
-def read_picture(content: bytes, *, enough: tuple[int, int] | None = None) -> Picture:
-    """Decode a file's bytes; ``enough`` (height, width) allows a big JPEG to be decoded smaller.
+def read_picture(content: bytes, *, enough: int | None = None) -> Picture:
+    """Decode a file's bytes; of a big JPEG, sides of ``enough`` pixels may do.
 
     Raises:
         UnreadableImageError: says what was found only; the caller knows the file and the advice.
@@ -175,13 +175,13 @@ def network_input(image: ByteArray, preprocessing: Preprocessing) -> ByteArray:
     return np.repeat(sized, 3, axis=2)
 
 
-def _decode(image: Image.Image, enough: tuple[int, int] | None) -> Picture:
+def _decode(image: Image.Image, enough: int | None) -> Picture:
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise _too_large(width * height)
     mode = image.mode
     if enough is not None and width * height > BIG:
-        image.draft(None, (2 * max(enough), 2 * max(enough)))  # does nothing but for JPEG
+        image.draft(None, (enough, enough))  # of effect with JPEG only
     image.load()
     orientation = _orientation(image)
     if orientation >= 5:

@@ -13,7 +13,7 @@ from PIL import Image
 from convoscope.arrays import Array, ByteArray, FloatArray
 from convoscope.data.decoding import Picture
 
-_HASHED_SIDE = 32
+SMALL_SIDE = 32
 _BORDER = 0.05
 
 
@@ -25,7 +25,8 @@ class ImageFacts:
     format they came in; ``perceptual`` (N,) uint64, alike in images that look alike; ``width``,
     ``height`` and ``file_size`` (N,) int64 in pixels and bytes; ``mode`` (N,) str in Pillow's
     words; ``is_gray`` (N,) bool: R = G = B everywhere; ``brightness`` (N,) mean luminance and
-    ``border`` (N, 3) mean colour of the outermost twentieth, both in [0, 1].
+    ``border`` (N, 3) mean colour of the outermost twentieth, both in [0, 1]; ``small`` (N, 32, 32)
+    uint8, the luminance of the whole picture squeezed into that.
     """
 
     sha256: Array
@@ -38,6 +39,7 @@ class ImageFacts:
     is_gray: Array
     brightness: Array
     border: Array
+    small: Array
 
     def __len__(self) -> int:
         return len(self.sha256)
@@ -61,11 +63,12 @@ def facts_of(picture: Picture, *, sha256: str, file_size: int) -> dict[str, Any]
     """The facts of one image."""
     pixels = picture.pixels
     gray = Image.fromarray(pixels).convert("L")
+    small = squeezed(gray)
     red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     return {
         "sha256": sha256,
         "pixel_hash": pixel_hash(pixels),
-        "perceptual": perceptual_hash(gray),
+        "perceptual": perceptual_hash(small),
         "width": picture.width,
         "height": picture.height,
         "mode": picture.mode,
@@ -73,6 +76,7 @@ def facts_of(picture: Picture, *, sha256: str, file_size: int) -> dict[str, Any]
         "is_gray": bool((red == green).all() and (green == blue).all()),
         "brightness": float(np.asarray(gray).mean() / 255),
         "border": border_colour(pixels),
+        "small": small,
     }
 
 
@@ -83,15 +87,20 @@ def pixel_hash(pixels: ByteArray) -> str:
     return digest.hexdigest()
 
 
-def perceptual_hash(gray: Image.Image) -> np.uint64:
-    """64 bits that hardly change when a picture is resized, recompressed or brightened.
+def squeezed(gray: Image.Image) -> ByteArray:
+    """A luminance picture at (32, 32), whatever its aspect."""
+    side = (SMALL_SIDE, SMALL_SIDE)
+    return np.asarray(gray.resize(side, Image.Resampling.BILINEAR, reducing_gap=3.0))
+
+
+def perceptual_hash(small: ByteArray) -> np.uint64:
+    """Of a luminance (32, 32), 64 bits that hardly change when a picture is resized, recompressed or brightened.
 
     Which of the 8 x 8 lowest frequencies of the 32 x 32 luminance, the mean left out, lie above
     their median. Source: Zauner 2010, "Implementation and benchmarking of perceptual image hash
     functions", section 3.2; the mean's own bit is 0 here.
     """
-    small = gray.resize((_HASHED_SIDE, _HASHED_SIDE), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    frequencies = (_COSINES @ np.asarray(small, np.float64) @ _COSINES.T).ravel()
+    frequencies = (_COSINES @ small.astype(np.float64) @ _COSINES.T).ravel()
     bits = frequencies > np.median(frequencies[1:])
     bits[0] = False
     return np.uint64(int.from_bytes(np.packbits(bits).tobytes(), "big"))
@@ -104,14 +113,13 @@ def border_colour(pixels: ByteArray) -> FloatArray:
     inside = pixels[rows : height - rows, columns : width - columns]
     ring = height * width - inside.shape[0] * inside.shape[1]
     total = pixels.sum(axis=(0, 1), dtype=np.int64) - inside.sum(axis=(0, 1), dtype=np.int64)
-    mean: FloatArray = (total / (255.0 * ring)).reshape(channels)
-    return mean
+    return np.asarray(total, np.float64).reshape(channels) / (255.0 * ring)
 
 
 def _cosines() -> FloatArray:
     """(8, 32): the rows of the DCT-II for the 8 lowest frequencies."""
-    frequency, place = np.mgrid[0:8, 0:_HASHED_SIDE]
-    return np.cos(np.pi * frequency * (2 * place + 1) / (2 * _HASHED_SIDE))
+    frequency, place = np.mgrid[0:8, 0:SMALL_SIDE]
+    return np.cos(np.pi * frequency * (2 * place + 1) / (2 * SMALL_SIDE))
 
 
 _COSINES = _cosines()

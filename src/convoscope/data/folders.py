@@ -26,6 +26,7 @@ from convoscope.data.decoding import image_suffixes
 from convoscope.data.split_words import split_named
 from convoscope.errors import DataError
 
+_NAMED_AT_MOST = 3
 _LITTER = frozenset({"thumbs.db", "desktop.ini", "icon\r", "__macosx"})
 
 
@@ -42,9 +43,15 @@ class _Class:
 class _Findings:
     """What was passed over while walking, for the notes."""
 
+    unused: list[Path] = field(default_factory=list)
     strays: list[Path] = field(default_factory=list)
     loose: list[Path] = field(default_factory=list)
     loops: list[Path] = field(default_factory=list)
+
+    def note_loose(self, files: Sequence[Path]) -> None:
+        """Files that lie beside the folders of classes."""
+        for file in files:
+            (self.loose if _is_image(file) else self.strays).append(file)
 
 
 def read_folder(root: Path, *, name: str | None = None) -> Dataset:
@@ -61,10 +68,8 @@ def read_folder(root: Path, *, name: str | None = None) -> Dataset:
     top, notes = _descend(root)
     by_split = _split_folders(top)
     if by_split:
+        _note_beside(top, by_split, findings)
         classes = [c for s, folder in by_split.items() for c in _classes(folder, s, findings)]
-        others = [d.name for d in _folders(top) if d not in by_split.values()]
-        if others:
-            notes.append(_note(others, "{} beside the split folders", "folder"))
     else:
         classes = list(_classes(top, None, findings))
     _check_classes(root, classes, findings)
@@ -74,8 +79,8 @@ def read_folder(root: Path, *, name: str | None = None) -> Dataset:
 def natural(name: str) -> tuple[object, ...]:
     """A key that sorts names as people count: ``img2`` before ``img10``, without regard to case."""
     parts = re.split(r"([0-9]+)", unicodedata.normalize("NFC", name).casefold())
-    counted = [(int(part), "") if part.isdecimal() else (0, part) for part in parts]
-    return (*counted, name)
+    counted = tuple((int(part), "") if part.isdecimal() else (0, part) for part in parts)
+    return counted, name
 
 
 # -- the layout -----------------------------------------------------------------------------------
@@ -83,69 +88,88 @@ def natural(name: str) -> tuple[object, ...]:
 
 def _descend(root: Path) -> tuple[Path, list[str]]:
     """The folder that holds the classes or splits: an archive often unpacks into one more."""
-    top, notes = root, list[str]()
+    top, seen = root, {_identity(root)}
     while True:
-        folders = _folders(top)
-        inside = _folders(folders[0]) if len(folders) == 1 else []
-        if not inside or split_named(folders[0].name) or any(map(_is_image, _files(top))):
+        folders, files = _listing(top)
+        if len(folders) != 1 or split_named(folders[0].name) or any(map(_is_image, files)):
             break
-        if top.resolve() in folders[0].resolve().parents:
-            top = folders[0]
-        else:
+        inner_folders, inner_files = _listing(folders[0])
+        if not inner_folders or any(map(_is_image, inner_files)):
             break
-    if top != root:
-        notes.append(f"the classes were looked for in {top.relative_to(root)}, the only folder")
-    return top, notes
+        if _identity(folders[0]) in seen:
+            break
+        top = folders[0]
+        seen.add(_identity(top))
+    if top == root:
+        return top, []
+    return top, [f"the classes are the folders in {_below(root, top)}, the only folder"]
 
 
 def _split_folders(top: Path) -> dict[SplitName, Path]:
     """The folder of each split; empty if the folders right below ``top`` are classes.
 
-    ``train`` may be a class of vehicles: it is a split if it holds folders and stands alone or
-    beside another split.
+    ``train`` may be a class of vehicles, or ``test`` one of crash pictures: they are splits if they
+    hold folders, and either two of them do or no other folder stands beside them.
     """
-    folders = _folders(top)
-    named = [(split, d) for d in folders if (split := split_named(d.name)) and _folders(d)]
-    splits = {split for split, _ in named}
-    if len(splits) < 2 and len(named) < len(folders):
+    folders, _ = _listing(top)
+    named = [(split, folder) for folder in folders if (split := split_named(folder.name))]
+    nested = [(split, folder) for split, folder in named if _listing(folder)[0]]
+    splits = {split for split, _ in nested}
+    if len(named) < len(folders) and len(splits) < 2:
         return {}
-    if len(splits) < len(named):
+    if named and not nested:
+        raise DataError(
+            f"{top}: the split folders must hold a folder of images for each class, got "
+            f"{', '.join(_text(folder.name) for _, folder in named)} without folders in them: "
+            "put the images of each class into a folder of its name"
+        )
+    if len(splits) < len(nested):
         raise DataError(
             f"{top}: there must be one folder for each split, got "
-            f"{', '.join(d.name for _, d in named)}: merge those that mean the same, or rename one"
+            f"{', '.join(_text(folder.name) for _, folder in nested)}: merge those that mean the "
+            "same, or rename one"
         )
-    return {split: folder for wanted in SPLIT_NAMES for split, folder in named if split == wanted}
+    return dict(sorted(nested, key=lambda found: SPLIT_NAMES.index(found[0])))
+
+
+def _note_beside(top: Path, by_split: Mapping[SplitName, Path], findings: _Findings) -> None:
+    """What lies beside the split folders, such as unlabelled test images."""
+    folders, files = _listing(top)
+    findings.unused += [folder for folder in folders if folder not in by_split.values()]
+    findings.note_loose(files)
 
 
 def _classes(top: Path, split: SplitName | None, findings: _Findings) -> Iterator[_Class]:
     """A class for each folder right below ``top``, in natural order."""
-    findings.loose += [file for file in _files(top) if _is_image(file)]
-    findings.strays += [file for file in _files(top) if not _is_image(file)]
-    folders = _folders(top)
-    inner = [d for d in folders if {split_named(i.name) for i in _folders(d)} >= {"train", "test"}]
-    if inner:
-        raise DataError(
-            f"{top}: split folders must stand above the classes, as in train/{inner[0].name}, "
-            f"got {inner[0].name}/train: turn the folders round"
-        )
+    folders, files = _listing(top)
+    findings.note_loose(files)
     for folder in folders:
-        files = sorted(
+        splits = {split_named(inner.name) for inner in _listing(folder)[0]}
+        if splits >= {"train", "test"}:
+            raise DataError(
+                f"{top}: split folders must stand above the classes, as in "
+                f"train/{_text(folder.name)}, got them inside {_text(folder.name)}: "
+                "turn the folders round"
+            )
+        images = sorted(
             _images_below(folder, (_identity(folder),), findings),
             key=lambda file: tuple(map(natural, file.relative_to(top).parts)),
         )
-        yield _Class(split=split, name=_text(folder.name), files=files)
+        name = unicodedata.normalize("NFC", _text(folder.name))
+        yield _Class(split=split, name=name, files=images)
 
 
 def _images_below(
     folder: Path, above: tuple[tuple[int, int], ...], findings: _Findings
 ) -> Iterator[Path]:
     """Every image in a class's folder; a link back to a folder above it is not followed."""
-    for file in _files(folder):
+    folders, files = _listing(folder)
+    for file in files:
         if _is_image(file):
             yield file
         else:
             findings.strays.append(file)
-    for inner in _folders(folder):
+    for inner in folders:
         identity = _identity(inner)
         if identity in above:
             findings.loops.append(inner)
@@ -169,29 +193,28 @@ def _check_is_folder(root: Path) -> None:
         )
 
 
-def _entries(folder: Path) -> list[Path]:
-    """What a folder holds, in natural order, without hidden files and litter."""
+def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders and the other entries in a folder, in natural order, without litter."""
     try:
-        names = [entry.name for entry in os.scandir(folder)]
+        with os.scandir(folder) as entries:
+            found = {entry.name: entry.is_dir() for entry in entries}
     except OSError as error:
         raise DataError(
             f"{folder}: the folder must be readable, the system said {error.strerror!r}: "
-            "change its permissions, or leave it out"
+            "change its permissions, or take it away"
         ) from error
-    shown = [name for name in names if name[0] != "." and name.lower() not in _LITTER]
-    return [folder / name for name in sorted(shown, key=natural)]
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.is_dir()]
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if not path.is_dir()]
+    shown = [name for name in found if name[0] != "." and name.lower() not in _LITTER]
+    shown.sort(key=natural)
+    return (
+        [folder / name for name in shown if found[name]],
+        [folder / name for name in shown if not found[name]],
+    )
 
 
 def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in image_suffixes()
+    """By its name alone; not a pipe or a device, which would never end."""
+    is_named = file.suffix.lower() in image_suffixes()
+    return is_named and (file.is_file() or file.is_symlink())
 
 
 def _identity(folder: Path) -> tuple[int, int]:
@@ -200,8 +223,12 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 
 def _text(name: str) -> str:
-    """A file name as text: composed letters, and bytes that are no UTF-8 written out."""
-    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "backslashreplace"))
+    """A file name as text that any file can hold: bytes that are no UTF-8 are written out."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def _below(root: Path, path: Path) -> str:
+    return _text(path.relative_to(root).as_posix())
 
 
 # -- the data set ---------------------------------------------------------------------------------
@@ -240,7 +267,7 @@ def _dataset(
     return Dataset(
         name=name or root.resolve().name,
         root=root,
-        ids=tuple(_text(file.relative_to(root).as_posix()) for file in files),
+        ids=tuple(_below(root, file) for file in files),
         labels={"class": np.array(labels, dtype=np.int64)},
         class_names={"class": names},
         files=files,
@@ -250,18 +277,14 @@ def _dataset(
 
 
 def _notes(root: Path, findings: _Findings) -> Iterator[str]:
-    below = {
-        "{} that are no images": findings.strays,
-        "{} that lie in no class's folder": findings.loose,
-        "{} that lead back to themselves": findings.loops,
-    }
-    for what, paths in below.items():
+    for paths, thing, why in (
+        (findings.unused, "folder", "beside the split folders"),
+        (findings.loose, "image", "in no class's folder"),
+        (findings.strays, "file", "with no image's name"),
+        (findings.loops, "link", "back to a folder above"),
+    ):
         if paths:
-            kind = "link" if paths is findings.loops else "file"
-            yield _note([_text(str(path.relative_to(root))) for path in paths], what, kind)
-
-
-def _note(names: Sequence[str], what: str, kind: str) -> str:
-    count = f"{len(names)} {kind}{'s' if len(names) > 1 else ''}"
-    shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-    return f"{what.format(count)} left out: {shown}"
+            names = ", ".join(_below(root, path) for path in paths[:_NAMED_AT_MOST])
+            more = ", ..." if len(paths) > _NAMED_AT_MOST else ""
+            plural = "s were" if len(paths) > 1 else " was"
+            yield f"{len(paths)} {thing}{plural} left out, {why}: {names}{more}"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from convoscope.arrays import Array, ByteArray, FloatArray, IntArray
 from convoscope.data.facts import ImageFacts
@@ -14,9 +13,10 @@ from convoscope.data.facts import ImageFacts
 SMALLEST_SIDE = 64
 """Smaller pictures hold too few details: two of one class may well look the same."""
 
+# Chosen on 1,707 photographs of 21 Caltech-101 classes: every pair that these find there shows the
+# same picture or the same object posed alike, and below 0.9 begin pianos that are merely pianos.
 BITS_APART = 8
-CORRELATION = 0.95
-_SIDE = 32
+CORRELATION = 0.9
 _BLOCK = 256
 
 
@@ -37,10 +37,10 @@ class SimilarRows:
     correlations: FloatArray
 
 
-def near_duplicates(images: ByteArray, facts: ImageFacts) -> SimilarRows:
+def near_duplicates(facts: ImageFacts) -> SimilarRows:
     """The pairs of images that show almost the same, ordered by their rows.
 
-    ``images`` (N, H, W, C) uint8. A pair is one whose perceptual hashes differ in at most
+    A pair is one whose perceptual hashes differ in at most
     ``BITS_APART`` of 64 bits and whose luminances at 32 x 32 pixels correlate by ``CORRELATION``
     or more. Images with a side below ``SMALLEST_SIDE`` pixels are not looked at.
     """
@@ -51,7 +51,7 @@ def near_duplicates(images: ByteArray, facts: ImageFacts) -> SimilarRows:
     pairs = large[np.concatenate(found)]
     rows, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
-    shapes = np.stack([_standardised(images[row]) for row in rows.tolist()])
+    shapes = np.stack([_standardised(facts.small[row]) for row in rows.tolist()])
     correlations = np.einsum("nd,nd->n", shapes[places[:, 0]], shapes[places[:, 1]])
     alike = correlations >= CORRELATION
     return SimilarRows(rows=pairs[alike].astype(np.int64), correlations=correlations[alike])
@@ -68,11 +68,9 @@ def _close_hashes(hashes: Array) -> Iterator[IntArray]:
             yield np.stack([first[later], second[later]], axis=1).astype(np.int64) + start
 
 
-def _standardised(image: ByteArray) -> FloatArray:
-    """(H, W, C) to luminance (1024,) of mean 0 and length 1; zeros if nothing is on it."""
-    flat = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image).convert("L")
-    small = np.asarray(flat.resize((_SIDE, _SIDE), Image.Resampling.BILINEAR), np.float64).ravel()
-    centred = small - small.mean()
+def _standardised(small: ByteArray) -> FloatArray:
+    """(32, 32) to (1024,) of mean 0 and length 1; zeros if nothing is on it."""
+    centred = small.ravel() - small.mean()
     length = float(np.linalg.norm(centred))
     # A deviation below one gray level is noise, which must not pass for likeness.
-    return centred / length if length >= _SIDE else np.zeros_like(centred)
+    return centred / length if length >= small.shape[0] else np.zeros_like(centred)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +21,19 @@ from convoscope.arrays import IntArray
 from convoscope.data.cache import Decoded, sha256_of
 from convoscope.data.class_indices import UNKNOWN
 from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
-from convoscope.data.similar import SimilarPair, SimilarRows, near_duplicates
+from convoscope.data.given_splits import (
+    across,
+    given_split,
+    leak_error,
+    leaks_between,
+    warnings_of,
+)
+from convoscope.data.similar import SimilarPair, near_duplicates
 from convoscope.data.split_words import split_named
 from convoscope.data.stratify import divide, join
 from convoscope.data.workers import ordered
 from convoscope.disk import write_text
-from convoscope.errors import DataError, LeakError, SettingsError, placed
+from convoscope.errors import DataError, SettingsError, placed
 
 _NAMED_AT_MOST = 3
 
@@ -71,29 +78,29 @@ def make_splits(
         if not 0 <= share < 1:
             raise SettingsError(f"{name} must be a share of at least 0 and below 1, got {share}")
     dataset = decoded.dataset
-    with placed(_place(dataset)):
+    with placed(dataset.place):
         _check_classes_left(dataset)
-        given, notes = _given(dataset)
-        alike = near_duplicates(decoded.images, decoded.facts)
+        given, notes = given_split(dataset)
+        alike = near_duplicates(decoded.facts)
         clusters = join(len(dataset), alike.rows, decoded.facts.pixel_hash, dataset.groups)
         if given is None:
             rows = np.arange(len(dataset))
             indices = _divided(dataset, rows, clusters, validation, test, seed)
             return Splits(indices=indices, is_given=False, notes=notes)
-        leaks = _leaks(decoded, given)
+        leaks = leaks_between(decoded, given)
         if leaks and not allow_leak:
-            raise _leak_error(leaks)
+            raise leak_error(leaks)
         if not len(given["validation"]) and validation:
             held_out = _divided(dataset, given["train"], clusters, validation, 0, seed)
             given = {**held_out, "test": given["test"]}
             notes += (f"{validation:.0%} of the training images are held out for validation",)
-        similar = _across(dataset, given, alike)
+        similar = across(dataset, given, alike)
         return Splits(
             indices=given,
             is_given=True,
             similar=similar,
             leaks=leaks,
-            notes=(*notes, *_warnings(dataset, given, similar, leaks)),
+            notes=(*notes, *warnings_of(dataset, given, similar, leaks)),
         )
 
 
@@ -141,113 +148,6 @@ def read_splits(path: Path, dataset: Dataset) -> Splits:
     )
 
 
-# -- given splits ---------------------------------------------------------------------------------
-
-
-def _given(dataset: Dataset) -> tuple[dict[SplitName, IntArray] | None, tuple[str, ...]]:
-    """The split that the source came with, as it is to be used, and notes; None if it has none."""
-    if dataset.given_split is None:
-        return None, ()
-    words = np.array(dataset.given_split)
-    given = {split: np.flatnonzero(words == split) for split in SPLIT_NAMES}
-    if not len(given["train"]):
-        raise DataError(
-            "there must be images to train on, found only images for "
-            f"{' and '.join(split for split in SPLIT_NAMES if len(given[split]))}: "
-            "add a folder train, or take the split folders away to have the images divided"
-        )
-    if len(given["test"]):
-        return given, ()
-    if not len(given["validation"]):
-        return None, ("there is a training split only, which was divided",)
-    return (
-        {"train": given["train"], "validation": given["test"], "test": given["validation"]},
-        ("there is no test split: the validation split is used for testing, and for nothing else",),
-    )
-
-
-def _leaks(decoded: Decoded, given: Mapping[SplitName, IntArray]) -> tuple[tuple[str, str], ...]:
-    """An image of an earlier split for each image of a later one that has the same pixels."""
-    ids, hashes = decoded.dataset.ids, decoded.facts.pixel_hash
-    earlier: dict[str, int] = {}
-    leaks: list[tuple[str, str]] = []
-    for split in SPLIT_NAMES:
-        rows = given[split].tolist()
-        leaks += [(ids[earlier[hashes[r]]], ids[r]) for r in rows if hashes[r] in earlier]
-        for row in reversed(rows):
-            earlier.setdefault(hashes[row], row)
-    return tuple(leaks)
-
-
-def _across(
-    dataset: Dataset, given: Mapping[SplitName, IntArray], alike: SimilarRows
-) -> tuple[SimilarPair, ...]:
-    """The near-duplicates whose two images lie in different splits."""
-    split_of = np.empty(len(dataset), np.int64)
-    for number, split in enumerate(SPLIT_NAMES):
-        split_of[given[split]] = number
-    crossing = split_of[alike.rows[:, 0]] != split_of[alike.rows[:, 1]]
-    return tuple(
-        SimilarPair(first=dataset.ids[a], second=dataset.ids[b], correlation=correlation)
-        for (a, b), correlation in zip(
-            alike.rows[crossing].tolist(), alike.correlations[crossing].tolist(), strict=True
-        )
-    )
-
-
-def _leak_error(leaks: Sequence[tuple[str, str]]) -> LeakError:
-    named = "; ".join(f"{first} and {second}" for first, second in leaks[:_NAMED_AT_MOST])
-    more = f"; and {len(leaks) - _NAMED_AT_MOST} more" if len(leaks) > _NAMED_AT_MOST else ""
-    return LeakError(
-        f"no picture may be in two splits, but {len(leaks)} have the same pixels as one in "
-        f"another: {named}{more}: remove one of each, or go on with --allow-leak, which the "
-        "report then states"
-    )
-
-
-def _warnings(
-    dataset: Dataset,
-    given: Mapping[SplitName, IntArray],
-    similar: Sequence[SimilarPair],
-    leaks: Sequence[tuple[str, str]],
-) -> Iterator[str]:
-    if leaks:
-        yield (
-            f"{len(leaks)} pictures have the same pixels as one in another split, which was "
-            f"allowed: figures on them are too good ({leaks[0][0]} and {leaks[0][1]})"
-        )
-    if similar:
-        yield (
-            f"{len(similar)} pairs of pictures in different splits look almost the same: figures "
-            f"may be too good ({similar[0].first} and {similar[0].second})"
-        )
-    for head, names in dataset.class_names.items():
-        labels = dataset.labels[head]
-        trained = set(labels[given["train"]].tolist())
-        for split in ("validation", "test"):
-            there = set(labels[given[split]].tolist()) - {UNKNOWN}
-            for label in sorted(there - trained):
-                raise DataError(
-                    f"every class must have training images, {names[label]!r} ({head}) has images "
-                    f"for {split} alone: add it to train, or remove it there"
-                )
-            absent = sorted(trained - there - {UNKNOWN}) if len(given[split]) else []
-            if absent:
-                listed = ", ".join(names[label] for label in absent)
-                yield f"no {split} image of {listed} ({head}): nothing can be said about it there"
-
-
-def _check_classes_left(dataset: Dataset) -> None:
-    """A class may have lost all its images to --skip-unreadable."""
-    for head, names in dataset.class_names.items():
-        counts = np.bincount(dataset.labels[head] + 1, minlength=len(names) + 1)[1:]
-        for label in np.flatnonzero(counts == 0).tolist():
-            raise DataError(
-                f"every class must have images that can be read, {names[label]!r} ({head}) has "
-                "none: add some, or leave the class out"
-            )
-
-
 def _divided(
     dataset: Dataset,
     rows: IntArray,
@@ -264,6 +164,17 @@ def _divided(
     none = np.empty(0, np.int64)
     divided = divide(dataset, rows, clusters, shares, seed=seed)
     return {split: divided.get(split, none) for split in SPLIT_NAMES}
+
+
+def _check_classes_left(dataset: Dataset) -> None:
+    """A class may have lost all its images to --skip-unreadable."""
+    for head, names in dataset.class_names.items():
+        counts = np.bincount(dataset.labels[head] + 1, minlength=len(names) + 1)[1:]
+        for label in np.flatnonzero(counts == 0).tolist():
+            raise DataError(
+                f"every class must have images that can be read, {names[label]!r} ({head}) has "
+                "none: add some, or leave the class out"
+            )
 
 
 # -- the file -------------------------------------------------------------------------------------
@@ -304,7 +215,7 @@ def _check_named(
     missing = [line["file"] for line in lines if line["file"] not in rows]
     if missing:
         raise DataError(
-            f"every image of the split must be in {_place(dataset)}, {len(missing)} of "
+            f"every image of the split must be in {dataset.place}, {len(missing)} of "
             f"{len(lines)} are not there: {_listed(missing)}: put them back, or divide again"
         )
     twice = [name for name, count in Counter(line["file"] for line in lines).items() if count > 1]
@@ -353,7 +264,3 @@ def _label(dataset: Dataset, head: str, row: int) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
     return f"{', '.join(names[:_NAMED_AT_MOST])}{more}"
-
-
-def _place(dataset: Dataset) -> str:
-    return str(dataset.root) if dataset.root is not None else dataset.name
