@@ -77,11 +77,11 @@ def test_two_parts_are_a_given_split_train_first(tmp_path: Path, zipped: bool) -
     assert np.array_equal(dataset.pixels[:3, ..., 0], images_of(3, 5))
 
 
-def test_one_images_file_is_not_yet_split(tmp_path: Path) -> None:
+def test_one_images_file_is_read_alone(tmp_path: Path) -> None:
     images, _ = write_pair(tmp_path, "train-", images_of(2), np.array([0, 1], np.uint8))
     write_pair(tmp_path, "t10k-", images_of(1), np.array([1], np.uint8))
     dataset = read_idx(images)
-    assert dataset.given_split is None
+    assert dataset.given_split == ("train", "train")
     assert dataset.ids == ("train/00000", "train/00001")
     assert dataset.name == tmp_path.name
 
@@ -89,13 +89,15 @@ def test_one_images_file_is_not_yet_split(tmp_path: Path) -> None:
 def test_a_file_and_its_gzipped_twin_count_once(tmp_path: Path) -> None:
     for zipped in (False, True):
         write_pair(tmp_path, "", images_of(2), np.array([0, 1], np.uint8), zipped)
-    assert read_idx(tmp_path).ids == ("images/00000", "images/00001")
+    dataset = read_idx(tmp_path)
+    assert dataset.ids == ("images/00000", "images/00001")
+    assert dataset.given_split is None
 
 
 def test_dotted_names_are_found(tmp_path: Path) -> None:
-    (tmp_path / "train-images.idx3-ubyte").write_bytes(idx_bytes(images_of(1)))
-    (tmp_path / "train-labels.idx1-ubyte").write_bytes(idx_bytes(np.array([3], np.uint8)))
-    assert read_idx(tmp_path).class_names == {"class": ("3",)}
+    (tmp_path / "train-images.idx3-ubyte").write_bytes(idx_bytes(images_of(2)))
+    (tmp_path / "train-labels.idx1-ubyte").write_bytes(idx_bytes(np.array([3, 5], np.uint8)))
+    assert read_idx(tmp_path).class_names == {"class": ("3", "5")}
 
 
 def test_colour_images_keep_their_channels(tmp_path: Path) -> None:
@@ -237,3 +239,9 @@ def test_names_of_images_files_are_recognised() -> None:
     assert is_idx_images("emnist-letters-train-images.idx3-ubyte")
     assert not is_idx_images("train-labels-idx1-ubyte")
     assert not is_idx_images("images.zip")
+
+
+def test_a_single_class_is_refused(tmp_path: Path) -> None:
+    write_pair(tmp_path, "train-", images_of(2), np.array([4, 4], np.uint8))
+    with pytest.raises(DataError, match=r"at least two classes to tell apart, found only '4': add"):
+        read_idx(tmp_path)

@@ -83,8 +83,9 @@ def test_the_plain_pair_beside_a_test_pair_is_the_training_part(tmp_path: Path) 
     assert dataset.given_split == ("train", "train", "test")
 
 
-def test_one_named_split_alone_is_not_a_split(tmp_path: Path) -> None:
-    assert read_npz(save(tmp_path, x_train=images_of(2), y_train=[0, 1])).given_split is None
+def test_one_named_split_alone_is_said(tmp_path: Path) -> None:
+    dataset = read_npz(save(tmp_path, x_train=images_of(2), y_train=[0, 1]))
+    assert dataset.given_split == ("train", "train")
 
 
 def test_digits_as_scikit_learn_has_them(tmp_path: Path) -> None:
@@ -97,7 +98,7 @@ def test_digits_as_scikit_learn_has_them(tmp_path: Path) -> None:
     assert dataset.pixels is not None
     assert np.array_equal(dataset.pixels[..., 0], digits.images.astype(np.uint8))
     assert dataset.class_names["class"][3] == "digit 3"
-    assert dataset.notes == ("set.npz: 'data', 'feature_names' were not read",)
+    assert dataset.notes == ("'data', 'feature_names' were not read",)
 
 
 def test_several_label_arrays_are_several_heads(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_without_a_label_word_every_array_of_one_value_per_image_is_a_head(tmp_p
         "colour": [1, 0, 1],
         "width": [0, 1, 1],
     }
-    assert dataset.notes == ("set.npz: 'weight' was not read",)
+    assert dataset.notes == ("'weight' was not read",)
 
 
 def test_one_hot_colour_channels_first(tmp_path: Path) -> None:
@@ -179,6 +180,7 @@ I = images_of(2)  # noqa: E741
         ({"images": I, "y": [0, 1], "labels": [0, 1]}, r"of labels for each split, but both 'y'"),
         ({"images": I}, r"the images 'images' need labels, an array called labels, y or y_train"),
         ({"images": I, "score": [0.5, 1.5]}, r"need labels, .* the arrays are 'images', 'score'"),
+        ({"images": I, "labels": [7, 7]}, r"'labels': there must be at least two classes .* '7'"),
         ({"images": I, "labels": [0]}, r"'labels' must have a label for each of the 2 images of"),
         ({"images": I, "labels": 3}, r"2 images of 'images', but has shape \(\)"),
         ({"images": I, "labels": [0, -1]}, r"'labels': every image needs a label, but 1 of 2 hav"),

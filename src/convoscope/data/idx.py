@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from convoscope.arrays import Array, ByteArray
-from convoscope.data.class_indices import number_integers
+from convoscope.data.class_indices import check_classes, number_integers
 from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
 from convoscope.data.split_words import split_named
 from convoscope.errors import DataError, placed
@@ -54,27 +54,28 @@ def is_idx_images(name: str) -> bool:
 def read_idx(source: Path, *, name: str | None = None) -> Dataset:
     """The data set in a folder of idx files, or in one images file with its labels beside it.
 
-    The one head is ``"class"``. The split is given if there are images files for several splits.
+    The one head is ``"class"``. The split is given where the names of the files say it.
     ``name`` is the folder's own where it is not said.
 
     Raises:
-        DataError: if there are no images files, several for one split, or no labels beside one,
-            or a file is not what its name says.
+        DataError: if there are no images files, several for one split, no labels beside one, a
+            single class, or a file is not what its name says.
     """
     if source.is_dir():
         files, root = _images_files(source), source
     else:
         files, root = [source], source.parent
     parts = sorted((_read_part(file) for file in files), key=_place)
-    splits = _different_splits(root, parts)
+    splits, pixels = _splits(root, parts), _joined(root, parts)
     labels, class_names = number_integers(np.concatenate([part.labels for part in parts]))
+    check_classes(str(source), class_names)
     return Dataset(
         name=name or root.resolve().name,
         root=root,
         ids=tuple(i for part in parts for i in _ids(part)),
         labels={"class": labels},
         class_names={"class": class_names},
-        pixels=_joined(root, parts),
+        pixels=pixels,
         given_split=splits,
     )
 
@@ -213,17 +214,15 @@ def _pixels(images_file: Path) -> ByteArray:
     return pixels
 
 
-def _different_splits(root: Path, parts: list[_Part]) -> tuple[SplitName, ...] | None:
-    """The split of each image; None for a single part, which is all there is to be split."""
-    if len(parts) == 1:
-        return None
+def _splits(root: Path, parts: list[_Part]) -> tuple[SplitName, ...] | None:
+    """The split of each image; None for a single part whose name says none."""
     named = [part.split for part in parts]
-    if None in named or len(set(named)) < len(named):
+    if len(parts) > 1 and (None in named or len(set(named)) < len(named)):
         raise DataError(
             f"{root}: each idx images file must belong to another split, got "
             f"{', '.join(part.name for part in parts)}: keep one set per folder, or name one file"
         )
-    return tuple(split for part in parts if (split := part.split) for _ in part.labels)
+    return tuple(part.split for part in parts if part.split for _ in part.labels) or None
 
 
 def _place(part: _Part) -> int:

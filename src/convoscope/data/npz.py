@@ -23,6 +23,7 @@ from numpy import load, ndarray
 from numpy.lib.npyio import NpzFile
 
 from convoscope.arrays import Array, IntArray
+from convoscope.data.class_indices import check_classes
 from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
 from convoscope.data.label_arrays import as_labels
 from convoscope.data.pixel_arrays import ImageShape, Layout, as_pixels
@@ -73,8 +74,8 @@ def read_npz(
     """The data set in an ``.npz`` file; ``name`` is the file's stem where it is not said.
 
     ``image_shape`` and ``layout`` are those of
-    :func:`~convoscope.data.pixel_arrays.as_pixels`. The split is given where the file holds
-    images of several splits. A single head is called ``"class"``.
+    :func:`~convoscope.data.pixel_arrays.as_pixels`. The split is given where the keys say
+    it. A single head is called ``"class"``.
 
     Raises:
         DataError: if the file cannot be read, holds pickled objects, its keys name no images or
@@ -89,7 +90,7 @@ def read_npz(
         counts = {split: len(part) for split, part in images.items()}
         heads = _heads(file, roles, counts)
         used = {*roles.images.values(), *(key for head in heads.values() for key in head.keys)}
-        notes = _notes(path, file, used)
+        notes = _notes(file, used)
     return Dataset(
         name=name,
         root=path.parent,
@@ -97,7 +98,7 @@ def read_npz(
         labels={name: head.labels for name, head in heads.items()},
         class_names={name: head.class_names for name, head in heads.items()},
         pixels=pixels,
-        given_split=_given_split(counts),
+        given_split=tuple(s for s, n in counts.items() if s for _ in range(n)) or None,
         notes=notes,
     )
 
@@ -244,6 +245,7 @@ def _head(
         indices, classes = as_labels(
             list(arrays.values()), class_names=class_names, may_miss=may_miss
         )
+    check_classes(_listed(arrays), classes)
     return _Head(indices, classes, (*arrays, *([names] if names else [])))
 
 
@@ -274,21 +276,15 @@ def _order(parts: Mapping[SplitName | None, str]) -> list[SplitName | None]:
     return [split for split in (None, *SPLIT_NAMES) if split in parts]
 
 
-def _given_split(counts: Mapping[SplitName | None, int]) -> tuple[SplitName, ...] | None:
-    if len(counts) == 1:
-        return None
-    return tuple(split for split, n in counts.items() if split for _ in range(n))
-
-
 def _ids(part: str, count: int) -> list[str]:
     digits = max(5, len(str(count - 1)))
     return [f"{part}/{number:0{digits}}" for number in range(count)]
 
 
-def _notes(path: Path, file: NpzFile, used: set[str]) -> tuple[str, ...]:
+def _notes(file: NpzFile, used: set[str]) -> tuple[str, ...]:
     unread = [key for key in file.files if key not in used]
     verb = "was" if len(unread) == 1 else "were"
-    return (f"{path.name}: {_listed(unread)} {verb} not read",) if unread else ()
+    return (f"{_listed(unread)} {verb} not read",) if unread else ()
 
 
 def _listed(keys: Iterable[str]) -> str:

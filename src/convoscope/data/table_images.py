@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,13 +21,15 @@ _NAMED_AT_MOST = 3
 def image_finder(root: Path) -> Finder:
     """A function from a cell to the file it means, or None.
 
-    A cell is a path below ``root`` or an absolute one. Backslashes may stand for slashes, and the
-    suffix may be left out where only one image bears the name.
+    A cell is a path below ``root`` or an absolute one. Backslashes may stand for slashes, letters
+    may be composed or not, and the suffix may be left out where only one image bears the name.
     """
     stems: dict[str, dict[str, list[str]]] = {}
 
     def find(cell: str) -> Path | None:
-        for text in dict.fromkeys((cell, cell.replace("\\", "/"))):
+        slashed = cell.replace("\\", "/")
+        forms = (unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))
+        for text in dict.fromkeys((cell, slashed, *forms)):
             path = os.path.join(root, text)  # noqa: PTH118 - a hundred thousand times
             if os.path.isfile(path):  # noqa: PTH113
                 return Path(path)

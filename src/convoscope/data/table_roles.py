@@ -149,7 +149,8 @@ def _splits(table: Table, column: str) -> tuple[SplitName, ...]:
         if split is None:
             raise DataError(
                 f"column {column!r}, {row}: a split must be train, validation or test, got "
-                f"{cell or 'nothing'!r}: write one of them, or say another split_column="
+                f"{'nothing' if cell is None else repr(cell)}: write one of them, or say another "
+                "split_column="
             )
         found.append(split)
     return tuple(found)
@@ -217,15 +218,17 @@ def _why_no_label(name: str, cells: Cells) -> str | None:
     """Why the values of a column are no classes; None if they are."""
     known = [cell for cell in cells if cell is not None]
     different = set(known)
-    if len(different) < 2:
-        return f"all its cells are {known[0]!r}" if known else "all its cells are empty"
+    is_named = plain(name) in _LABEL_NAMES
+    if not known:
+        return "all its cells are empty"
+    if len(different) < 2 and not is_named:
+        return f"all its cells are {known[0]!r}"
     are_numbers = all(_NUMBER.fullmatch(cell) for cell in different)
     if are_numbers and plain(name) in _FOLDS:
         return "it numbers folds"
     fractions = [cell for cell in known if not re.fullmatch(r"[-+]?\d+", cell)]
     if are_numbers and (fractions or plain(name) in _MEASUREMENTS):
         return f"it holds measurements such as {(fractions or known)[0]}"
-    is_named = plain(name) in _LABEL_NAMES
     if not is_named and len(different) > len(known) / 2:
         return f"its values hardly repeat ({len(different)} different ones in {len(known)} rows)"
     return None

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from convoscope.data.class_indices import number_words
+from convoscope.data.class_indices import check_classes, number_words
 from convoscope.data.dataset import Dataset
 from convoscope.data.table_files import Table, read_table_file
 from convoscope.data.table_images import image_finder, locate, some
@@ -37,12 +37,12 @@ def read_table(
 
     Columns that are not said are found by their names and values, see
     :mod:`convoscope.data.table_roles`. A row that only repeats another one counts once. The split
-    is given where the table names several. ``is_confined`` refuses images outside ``root``.
+    is given where a column says it. ``is_confined`` refuses images outside ``root``.
 
     Raises:
         UnknownNameError: if a column that is asked for is not there; names the nearest.
         DataError: if the file is no table, images are not there, a label is missing in the only
-            label column, or one image has two labels.
+            label column, there is a single class, or one image has two labels.
         LeakError: if one image is in two splits.
         MissingDependencyError: for a Parquet file, if pyarrow is not installed.
     """
@@ -60,12 +60,12 @@ def read_table(
         files = locate(table, roles.image, folder, is_confined=is_confined)
         kept, repeats = _once_each(table, roles, files)
         notes = (*roles.notes, *repeats, *_check_labels(table, roles, kept))
-    labels = {column: number_words(_at(table.column(column), kept)) for column in roles.labels}
+        labels = {column: number_words(_at(table.column(column), kept)) for column in roles.labels}
+        for column, (_, class_names) in labels.items():
+            check_classes(f"column {column!r}", class_names)
     heads = {"class" if len(labels) == 1 else column: both for column, both in labels.items()}
     splits = None if roles.splits is None else _at(roles.splits, kept)
     notes += _case_doubts({head: names for head, (_, names) in heads.items()})
-    if splits and len(set(splits)) == 1:
-        notes += (f"column {roles.split!r} is the same everywhere, so there is no split yet",)
     ids = tuple(_identity(files[row], folder) for row in kept)
     return Dataset(
         name=name or path.stem,
@@ -74,9 +74,9 @@ def read_table(
         labels={head: indices for head, (indices, _) in heads.items()},
         class_names={head: names for head, (_, names) in heads.items()},
         files=_at(files, kept),
-        given_split=splits if splits and len(set(splits)) > 1 else None,
+        given_split=splits,
         groups=_groups(table, roles, kept, ids),
-        notes=tuple(f"{path.name}: {note}" for note in notes),
+        notes=notes,
     )
 
 
