@@ -18,6 +18,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from convoscope.version import __version__
+
 if TYPE_CHECKING:
     from convoscope.jobs.describe import describe
     from convoscope.jobs.evaluate import evaluate
@@ -26,10 +28,9 @@ if TYPE_CHECKING:
     from convoscope.report import write as write_report
     from convoscope.runs import Run, find_runs, open_run
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Run",
+    "__version__",
     "describe",
     "evaluate",
     "find_runs",

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import click
 
-from convoscope import __version__
 from convoscope.cli.failures import run_or_exit
 from convoscope.errors import unknown_name
+from convoscope.version import __version__
 
 
 class Entry(NamedTuple):

@@ -8,7 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from convoscope import __version__
+from convoscope.version import __version__
 
 _LIBRARIES = ("numpy", "torch", "pillow", "opencv-python-headless", "safetensors")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from convoscope import __version__, disk
+from convoscope import disk
 from convoscope.pictures.palette import CHART_STYLE, theme_style
 from convoscope.report import material, wording
 from convoscope.report.headline import headline
@@ -22,6 +22,7 @@ from convoscope.report.learning import learning
 from convoscope.report.printed import check_page
 from convoscope.report.reading import Contents, read
 from convoscope.runs.store import Run
+from convoscope.version import __version__
 
 _STYLES = ("page.css", "figures.css", "print.css")
 _SCRIPTS = ("page.js", "figures.js")
