@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -74,7 +74,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that asks for one of these runs once for each; those that learn leave out networks
     with very many weights.
     """
-    cases = {
+    cases: Mapping[str, Callable[[], Iterator[tuple[str, Architecture]]]] = {
         "layer_case": layer_cases,
         "zoo_case": zoo_cases,
         "learning_zoo_case": lambda: (

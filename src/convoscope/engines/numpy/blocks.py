@@ -4,7 +4,7 @@ NumPy's own arithmetic runs on one core, and its matrix products on all of them.
 takes a block of images through several layers, with matrix products on that core alone, so that
 everything runs on all cores and a block's maps are still in cache when the next layer wants
 them. Which images make a block depends on sizes only, never on the number of cores, and what the
-blocks give is added up in their order: the same bytes come out on any machine's core count.
+blocks give is added up in their order, so the number of cores changes no byte of it.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def test_enormous_logits_give_finite_losses_and_gradients() -> None:
     targets, weights = np.array([[0, 1], [0, 1]], np.float32), np.full(2, 0.5, np.float32)
     loss, backward = softmax_cross_entropy(z, targets, weights)
     assert loss == pytest.approx(1e4)
-    np.testing.assert_allclose(backward(1.0)[0], [[0.5, -0.5], [0, 0]])
+    np.testing.assert_allclose(backward(1.0)[0], np.array([[0.5, -0.5], [0, 0]]))
     loss, backward = sigmoid_cross_entropy(z, targets, weights)
     assert loss == pytest.approx(5e3)
     assert np.isfinite(backward(1.0)[0]).all()
