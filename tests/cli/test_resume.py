@@ -15,6 +15,8 @@ from tests.cli.conftest import TINY
 
 from convoscope.runs import Run
 
+pytestmark = pytest.mark.slow
+
 MAIN = "from convoscope.cli import main; main()"
 TRAIN = ("train", "shapes", "-m", "tiny.yaml", "-b", "8", "--augment", "light", "--no-report")
 SLOW = TINY.replace("[3, 16, 16]", "[3, 160, 160]").replace("filters: 4", "filters: 32")
