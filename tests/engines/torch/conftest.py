@@ -89,7 +89,7 @@ def small_net() -> Architecture:
             Conv2d("conv1", 6, padding=1, activation="relu"),
             BatchNorm("norm1"),
             MaxPool2d("pool1"),
-            Conv2d("conv2", 8, padding="same"),
+            Conv2d("conv2", 8, padding="same", bias=False),
             BatchNorm("norm2"),
             AvgPool2d("pool2"),
             Dropout("drop", 0.3),
