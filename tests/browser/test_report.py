@@ -20,7 +20,7 @@ from convoscope.runs.store import Run
 
 pytestmark = pytest.mark.browser
 
-MANY = tuple(f"{side} with a rather long name {k}" for k in range(25) for side in ("l", "r"))
+MANY = tuple(f"{side}_with_a_rather_long_name_{k}" for k in range(25) for side in ("l", "r"))
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from convoscope.pictures.palette import standalone
 
 EPOCHS = list(range(1, 11))
 LOSSES = [
-    Curve(name="train", values=[2 / epoch for epoch in EPOCHS]),
-    Curve(name="validation", values=[2 / epoch + 0.03 * epoch for epoch in EPOCHS]),
+    Curve(name="train", colour="orange", values=[2 / epoch for epoch in EPOCHS]),
+    Curve(name="validation", colour="blue", values=[2 / epoch + 0.03 * epoch for epoch in EPOCHS]),
 ]
 
 
@@ -42,7 +42,7 @@ def test_axes_are_named_with_their_units_and_curves_at_their_ends(drawing: type[
 
 
 def test_an_epoch_without_a_score_leaves_a_gap(drawing: type[Drawing]) -> None:
-    curve = Curve(name="train", values=[1.0, 0.5, math.nan, 0.3, 0.2])
+    curve = Curve(name="train", colour="orange", values=[1.0, 0.5, math.nan, 0.3, 0.2])
     (path,) = drawing(learning_curves([1, 2, 3, 4, 5], [curve], score="loss")).find("path", "curve")
     assert (path.get("d") or "").count("M") == 2
 
@@ -50,7 +50,7 @@ def test_an_epoch_without_a_score_leaves_a_gap(drawing: type[Drawing]) -> None:
 def test_a_loss_that_falls_a_hundredfold_is_drawn_on_a_logarithmic_axis(
     drawing: type[Drawing],
 ) -> None:
-    curve = Curve(name="train", values=[10.0**-k for k in range(5)])
+    curve = Curve(name="train", colour="orange", values=[10.0**-k for k in range(5)])
     texts = drawing(learning_curves([1, 2, 3, 4, 5], [curve], score="loss", unit="nats")).texts()
     assert "loss (nats, log scale)" in texts
     assert {"1", "0.1", "0.01"} <= set(texts)
@@ -59,7 +59,7 @@ def test_a_loss_that_falls_a_hundredfold_is_drawn_on_a_logarithmic_axis(
 def test_an_accuracy_is_drawn_from_the_quarter_below_its_least_to_100(
     drawing: type[Drawing],
 ) -> None:
-    curve = Curve(name="train", values=[0.6, 0.9])
+    curve = Curve(name="train", colour="orange", values=[0.6, 0.9])
     texts = drawing(learning_curves([1, 2], [curve], score="accuracy", is_share=True)).texts()
     assert "50\N{NO-BREAK SPACE}%" in texts
     assert "100\N{NO-BREAK SPACE}%" in texts
@@ -67,7 +67,9 @@ def test_an_accuracy_is_drawn_from_the_quarter_below_its_least_to_100(
 
 
 def test_a_single_epoch_can_be_drawn(drawing: type[Drawing]) -> None:
-    svg = learning_curves([1], [Curve(name="train", values=[0.5])], score="loss", best_epoch=1)
+    svg = learning_curves(
+        [1], [Curve(name="train", colour="orange", values=[0.5])], score="loss", best_epoch=1
+    )
     assert "1" in drawing(svg).texts()
 
 

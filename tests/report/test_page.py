@@ -52,7 +52,7 @@ def cells(row: str) -> list[str]:
 
 def table(page: str, class_: str) -> list[list[list[str]]]:
     """Every table of that class as its body's rows of texts."""
-    tables = re.findall(rf'<table class="{class_}[^"]*">(.*?)</table>', page, re.DOTALL)
+    tables = re.findall(rf'<table class="{class_}\b[^>]*>(.*?)</table>', page, re.DOTALL)
     bodies = [re.search(r"<tbody>(.*?)</tbody>", t, re.DOTALL) for t in tables]
     return [
         [cells(row) for row in re.findall(r"<tr.*?</tr>", body.group(1), re.DOTALL)]

@@ -51,6 +51,6 @@ def test_sizes() -> None:
     assert [plain(wording.data_size(v)) for v in (40, 256 * 1024, 8 * 1024**3)] == [
         "40 B", "256 KiB", "8 GiB",
     ]  # fmt: skip
-    assert [plain(wording.large(v)) for v in (640, 19_632_062_464, 1_500_000)] == [
-        "640", "19.6 G", "1.5 M",
+    assert [plain(wording.large(v)) for v in (640, 19_632_062_464, 11_008_736, 389_336_515)] == [
+        "640", "19.6 G", "11.0 M", "389 M",
     ]  # fmt: skip

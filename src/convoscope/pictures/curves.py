@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -16,7 +17,6 @@ WIDTH, HEIGHT = 460.0, 290.0
 _FRAME = Frame(left=46, top=46, right=372, bottom=246)
 _LOG_FROM = 100.0
 _LABEL_GAP = 15.0
-_COLOURS = ("orange", "blue")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,7 @@ class Curve:
 
     name: str
     values: Sequence[float]
+    colour: Literal["orange", "blue"]
 
 
 def learning_curves(
@@ -36,7 +37,7 @@ def learning_curves(
     is_share: bool = False,
     best_epoch: int | None = None,
 ) -> Markup:
-    """A chart of at most two curves over the epochs, named at their ends, the best epoch marked.
+    """A chart of curves over the epochs, each named at its end, the best epoch marked.
 
     A share goes up to 100 % from the quarter below its least. Anything else starts at 0, or is
     drawn on a logarithmic axis if it falls by a factor of a hundred and more.
@@ -58,8 +59,8 @@ def learning_curves(
         up_written=percent if is_share else plain,
     )
     lines = [
-        element("path", d=_path(epochs, curve.values, across, up), class_=f"curve {colour}")
-        for curve, colour in zip(curves, _COLOURS, strict=False)
+        element("path", d=_path(epochs, curve.values, across, up), class_=f"curve {curve.colour}")
+        for curve in curves
     ]
     best = _best_mark(best_epoch, across) if best_epoch and best_epoch in epochs else Markup("")
     return picture(
@@ -118,10 +119,10 @@ def _best_mark(epoch: int, across: Scale) -> Markup:
 
 def _end_labels(epochs: Sequence[int], curves: Sequence[Curve], across: Scale, up: Scale) -> Markup:
     ends = []
-    for curve, colour in zip(curves, _COLOURS, strict=False):
+    for curve in curves:
         known = [(e, v) for e, v in zip(epochs, curve.values, strict=True) if math.isfinite(v)]
         if known:
-            ends.append((up(known[-1][1]), across(known[-1][0]), curve.name, colour))
+            ends.append((up(known[-1][1]), across(known[-1][0]), curve.name, curve.colour))
     parts, last = [], -math.inf
     for height, x, name, colour in sorted(ends):
         y = max(height, last + _LABEL_GAP)

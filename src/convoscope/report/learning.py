@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from markupsafe import Markup
 
 from convoscope.pictures.curves import Curve, learning_curves
 from convoscope.report import wording
 from convoscope.report.reading import Contents
+
+_CURVES: tuple[tuple[str, Literal["orange", "blue"]], ...] = (
+    ("train", "orange"),
+    ("validation", "blue"),
+)
 
 STOPPED = {
     "epochs": "all epochs that were asked for were done",
@@ -60,8 +65,12 @@ def _charts(contents: Contents) -> list[tuple[str, Markup]]:
     charts = []
     for key, is_share in (("loss", False), ("accuracy", True)):
         curves = [
-            Curve(name=split, values=[_score(epoch, f"{split}_{key}") for epoch in history])
-            for split in ("train", "validation")
+            Curve(
+                name=split,
+                values=[_score(epoch, f"{split}_{key}") for epoch in history],
+                colour=colour,
+            )
+            for split, colour in _CURVES
         ]
         curves = [curve for curve in curves if any(math.isfinite(v) for v in curve.values)]
         if curves:

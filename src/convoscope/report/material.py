@@ -101,7 +101,7 @@ def network(contents: Contents) -> Network:
     rows = [
         LayerRow(
             name=row.name,
-            kind=row.kind.replace("_", " "),
+            kind=row.kind.replace("2d", "").replace("_", " "),
             output=wording.shape(row.output_shape),
             parameters=row.parameters,
             macs=row.macs,
@@ -151,10 +151,9 @@ def command(contents: Contents) -> str:
 def environment(contents: Contents) -> tuple[tuple[str, str], ...]:
     """What computed, and when: names and values."""
     record = contents.record
-    facts: dict[str, Any] = {"started": record.started, "seed": record.seed}
+    facts: dict[str, Any] = {"started": record.started}
     facts["engine"] = contents.model.get("engine")
     facts |= {**record.machine, **record.versions}
-    facts["data"] = record.data.get("root") or record.data.get("name")
     facts["data fingerprint"] = record.data.get("fingerprint")
     return tuple(
         (key.replace("_bytes", "").replace("_", " "), _fact(key, value))

@@ -49,11 +49,12 @@ def render(contents: Contents) -> str:
     """The page as text."""
     environment = _environment()
     script = "\n".join(_source(environment, name) for name in _SCRIPTS)
-    style = "\n".join([theme_style(), CHART_STYLE, *(_source(environment, s) for s in _STYLES)])
+    styles = [_source(environment, name) for name in _STYLES]
+    panels = _panel_style(len(contents.splits))
     return environment.get_template("report.html").render(
         policy=_policy(script),
         script=Markup(script),
-        style=Markup(style),
+        style=Markup("\n".join([theme_style(), CHART_STYLE, panels, *styles])),
         version=__version__,
         run=contents,
         headline=headline(contents),
@@ -84,6 +85,15 @@ def _environment() -> Environment:
 def _source(environment: Environment, name: str) -> str:
     assert environment.loader is not None
     return environment.loader.get_source(environment, name)[0].strip()
+
+
+def _panel_style(count: int) -> str:
+    """The rules that show the n-th panel when the n-th radio button is chosen."""
+    rules = [".tabs > .panel { display: none; }"]
+    for n in range(1, count + 1):
+        chosen = f".tabs:has(> input:nth-of-type({n}):checked)"
+        rules.append(f"{chosen} > .panel:nth-of-type({n}) {{ display: block; }}")
+    return "\n".join(rules)
 
 
 def _policy(script: str) -> str:

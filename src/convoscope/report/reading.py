@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from convoscope.architecture.analysis import Analysis, analyse
 from convoscope.architecture.files import read as read_architecture
 from convoscope.arrays import ByteArray
-from convoscope.errors import RunError
+from convoscope.errors import ReconciliationError, RunError
 from convoscope.metrics.predictions import Predictions
 from convoscope.metrics.reconciliation import reconcile
 from convoscope.metrics.summary import SplitMetrics, summarise
@@ -66,6 +67,7 @@ def read(run: Run) -> Contents:
             f"{run.path}: a report needs saved predictions, this run has none: "
             f"finish it with  convoscope train --resume {run.path}"
         )
+    _check_images(run, predictions)
     metrics = {split: summarise(said) for split, said in predictions.items()}
     for figures in metrics.values():
         reconcile(figures)
@@ -79,3 +81,20 @@ def read(run: Run) -> Contents:
         model=run.model(),
         analysis=analyse(read_architecture(run.architecture_file)),
     )
+
+
+def _check_images(run: Run, predictions: Mapping[str, Predictions]) -> None:
+    """Compare the images that were predicted with those that ``split.csv`` puts in each split."""
+    if not run.split_file.exists():
+        return
+    with run.split_file.open(encoding="utf-8", newline="") as lines:
+        rows = [(row["split"], row["file"]) for row in csv.DictReader(lines)]
+    for split in {split for split, _ in rows} & set(predictions):
+        asked = {file for of, file in rows if of == split}
+        said = set(predictions[split].ids)
+        if asked != said:
+            raise ReconciliationError(
+                f"{run.path}: {split}: split.csv and the predictions must name the same images, "
+                f"{len(asked ^ said)} are in one of them only, such as {min(asked ^ said)}: "
+                f"predict again with  convoscope evaluate {run.path}"
+            )

@@ -79,7 +79,8 @@ def large(value: int) -> str:
     """``19.6 G`` for 19,632,062,464; small numbers whole."""
     for power, unit in ((9, "G"), (6, "M")):
         if value >= 10**power:
-            return f"{value / 10**power:.3g}{_SPACE}{unit}"
+            digits = f"{value / 10**power:#.3g}".rstrip(".")
+            return f"{digits}{_SPACE}{unit}"
     return count(value)
 
 
