@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.conftest import Convoscope
+from tests.cli.conftest import TINY, Convoscope
 from tests.conftest import draw_folder
 
+from convoscope.jobs import train as job
 from convoscope.runs import Run
 
 
@@ -22,11 +23,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     draw_folder(folder / "shapes", splits={"train": 8, "val": 4, "test": 4})
     (folder / "tiny.yaml").write_text(TINY)
-    convoscope_train(
+    job.train(
         folder / "shapes",
         model=folder / "tiny.yaml",
         out=folder / "r",
-        epochs=30, batch=4, learning_rate=0.02, engine="numpy",
+        epochs=30,
+        batch=4,
+        learning_rate=0.02,
+        engine="numpy",
     )
     return folder
 

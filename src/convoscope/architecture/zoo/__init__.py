@@ -41,7 +41,7 @@ ZOO: dict[str, Entry] = {
     "given-net": Entry(given_net, (1, 28, 28), "one 7x7 convolution and 1024 dense units"),
     "lenet-5": Entry(lenet_5, (1, 28, 28), "the classic for digits"),
     "own-net": Entry(own_net, (1, 28, 28), "6 convolutions for digits and lines"),
-    "small": Entry(small, (3, 224, 224), "a first network for photographs, from scratch"),
+    "small": Entry(small, (3, 128, 128), "a first network for photographs, from scratch"),
     "two-conv": Entry(two_conv, (3, 224, 224), "2 convolutions and 389 million parameters"),
     "vgg11": Entry(vgg11, (3, 224, 224), "8 convolutions and 3 dense layers"),
     "vgg16": Entry(vgg16, (3, 224, 224), "13 convolutions and 3 dense layers"),
