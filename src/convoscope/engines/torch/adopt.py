@@ -150,10 +150,10 @@ def _try(inner: nn.Module, input_shape: Shape, cut: str, seen: _Seen) -> tuple[T
 
 
 def _used_parameters(inner: nn.Module, output: Tensor) -> dict[str, nn.Parameter]:
-    """The parameters that the output depends on."""
+    """The parameters that the output depends on; all, where the module hides which (no_grad)."""
     named = dict(inner.named_parameters())
     if not output.requires_grad:
-        return {}
+        return named
     grads = torch.autograd.grad(output.sum(), list(named.values()), allow_unused=True)
     return {
         key: parameter
