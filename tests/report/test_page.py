@@ -104,6 +104,15 @@ def test_printed_rows_add_up_to_the_printed_totals(page: str, digits_run: Run) -
             assert row[2] == recall
 
 
+def test_the_data_table_adds_up_to_its_last_row(page: str) -> None:
+    (rows,) = table(page, "data")
+    foot = re.search(r'<table class="data".*?<tfoot>(.*?)</tfoot>', page, re.DOTALL)
+    assert foot
+    totals = [int(text.replace(",", "")) for text in cells(foot[1])[1:5]]
+    assert totals == [sum(int(row[k]) for row in rows) for k in range(1, 5)]
+    assert totals == [900, 200, 300, 1400]
+
+
 def test_the_first_screen_says_the_result_the_comparison_and_the_origin(
     page: str, digits_run: Run
 ) -> None:

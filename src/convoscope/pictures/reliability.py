@@ -11,7 +11,7 @@ from convoscope.pictures.axes import Frame, Scale, draw_axes, percent
 from convoscope.pictures.svg import element, line, picture, text
 
 _SIDE = 300.0
-_FRAME = Frame(left=46, top=34, right=290, bottom=248)
+_FRAME = Frame(left=46, top=34, right=276, bottom=248)
 _LARGEST_DOT = 11.0
 _TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 

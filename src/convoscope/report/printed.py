@@ -51,7 +51,9 @@ def check_page(page: str, metrics: Mapping[str, SplitMetrics]) -> None:
     """
     printed = read_page(page)
     for key, texts in printed.figures.items():
-        _agree(f"report, {key}", "the same figure", texts[0], set(texts) == {texts[0]}, texts)
+        for again in texts[1:]:
+            if again != texts[0]:
+                raise _disagreement(f"report, {key}: the same figure", texts[0], again)
     for split, figures in metrics.items():
         for head, of_head in figures.heads.items():
             _check_head(printed, f"{split}/{head}", of_head)
@@ -102,12 +104,6 @@ def _equal(where: str, one: float | None, other: float | None) -> None:
     is_equal = one is other if one is None or other is None else math.isclose(one, other)
     if not is_equal:
         raise _disagreement(where, one, other)
-
-
-def _agree(where: str, what: str, first: str, is_same: bool, texts: list[str]) -> None:
-    if not is_same:
-        other = next(text for text in texts if text != first)
-        raise _disagreement(f"{where}: {what}", first, other)
 
 
 def _disagreement(where: str, one: object, other: object) -> ReconciliationError:
