@@ -9,7 +9,7 @@ from scipy import stats
 from tests.metrics.conftest import MakeHead, MakePredictions
 
 from convoscope.errors import DataError, UnknownNameError
-from convoscope.metrics.comparison import compare_accuracy, mcnemar
+from convoscope.metrics.comparison import compare_accuracy, holm, mcnemar
 from convoscope.metrics.predictions import HeadPredictions, Predictions
 
 
@@ -99,3 +99,32 @@ def test_a_comparison_of_nothing_is_refused() -> None:
 def test_an_unknown_head_is_named_with_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="there is no head 'clas': did you mean 'class'"):
         mcnemar(judged("1"), judged("1"), "clas")
+
+
+def test_without_a_head_an_image_is_right_where_all_heads_are() -> None:
+    colour, size = judged("1100").heads["class"], judged("1010").heads["class"]
+    one = Predictions(split="test", ids=tuple("abcd"), heads={"colour": colour, "size": size})
+    other = Predictions(split="test", ids=tuple("abcd"), heads={"colour": colour, "size": colour})
+    found = mcnemar(one, other, None)
+    assert (found.only_first, found.only_second) == (0, 1)
+    assert compare_accuracy(one, other, None).value == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    "p_values", [(0.01, 0.04, 0.03, 0.005), (0.2, 0.001), (1.0, 1.0, 0.5), (0.04,), ()]
+)
+def test_holm_rejects_what_stepping_down_rejects(p_values: tuple[float, ...]) -> None:
+    """The procedure as it is published: step down while p <= level / (n - rank), then stop."""
+    adjusted = holm(p_values)
+    for level in (0.01, 0.05, 0.1, 0.4):
+        rejected = set()
+        for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+            if p_values[index] > level / (len(p_values) - rank):
+                break
+            rejected.add(index)
+        assert {i for i, p in enumerate(adjusted) if p <= level + 1e-12} == rejected
+
+
+def test_a_holm_adjusted_value_is_a_probability_and_keeps_the_order() -> None:
+    assert holm((0.01, 0.04, 0.03)) == pytest.approx((0.03, 0.06, 0.06))
+    assert max(holm((0.9, 0.8, 0.7))) == 1.0

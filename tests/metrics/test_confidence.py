@@ -165,3 +165,19 @@ def test_an_accuracy_that_no_threshold_reaches_gives_none() -> None:
         class_names=("a", "b"), labels=np.array([1]), logits=np.array([[3.0, 0.0]])
     )
     assert threshold_for(head, 0.5) is None
+
+
+def test_images_that_are_all_right_choose_no_temperature() -> None:
+    """Their likelihood would make every prediction look certain."""
+    logits = np.array([[2.0, 0.1], [0.2, 0.3], [0.0, 1.0]])
+    head = HeadPredictions(class_names=("a", "b"), labels=np.array([0, 1, 1]), logits=logits)
+    chosen = choose_temperature(head)
+    assert chosen.value == 1.0
+    assert chosen.after == chosen.before
+    units = HeadPredictions(
+        class_names=("a", "b"),
+        labels=np.array([0, 1]),
+        logits=np.array([[1.0, -1.0], [-2.0, 0.5]]),
+        output="sigmoid",
+    )
+    assert choose_temperature(units).value == 1.0

@@ -74,7 +74,9 @@ def log_likelihood(head: HeadPredictions) -> FloatArray:
 def choose_temperature(head: HeadPredictions) -> Temperature:
     """The temperature that makes a split's labels most likely.
 
-    Source: Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599.
+    Source: Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599. Where no image is
+    wrong the likelihood grows without end as the temperature falls, which says only that the split
+    is too easy or too small: then it is 1.
 
     Raises:
         DataError: if no image's label is known.
@@ -89,8 +91,11 @@ def choose_temperature(head: HeadPredictions) -> Temperature:
     def loss(log_temperature: float) -> float:
         return -float(log_likelihood(with_temperature(known, np.exp(log_temperature))).mean())
 
+    before = loss(0.0)
+    if _is_faultless(known):
+        return Temperature(value=1.0, n=len(known.labels), before=before, after=before)
     found = minimize_scalar(loss, bounds=_LOG_TEMPERATURE, method="bounded")
-    before, after = loss(0.0), float(found.fun)
+    after = float(found.fun)
     value = float(np.exp(found.x)) if after < before else 1.0
     return Temperature(value=value, n=len(known.labels), before=before, after=min(before, after))
 
@@ -167,6 +172,14 @@ def threshold_for(head: HeadPredictions, accuracy: float) -> Abstention | None:
     if not len(reached):
         return None
     return abstain_below(head, float(curve.thresholds[reached[-1]]))
+
+
+def _is_faultless(known: HeadPredictions) -> bool:
+    """Whether every logit is on the right side, so that sharpening never hurts."""
+    if known.output == "sigmoid" and known.logits.shape[1] > 1:
+        truth = np.arange(known.logits.shape[1]) == known.labels[:, None]
+        return bool(((known.logits > 0) == truth).all())
+    return bool((known.predicted() == known.labels).all())
 
 
 def labelled(head: HeadPredictions) -> HeadPredictions:

@@ -6,10 +6,11 @@
     split.csv           file, label per head, split, hash
     history.jsonl       one line per epoch
     predictions/        <split>.npz: ids, labels and logits per head
-    model/              architecture.yaml, weights.safetensors, model.json
+    model/              architecture.yaml, weights.safetensors, model.json, calibration.json
     checkpoint/         state-<epoch>.safetensors, best-<epoch>.safetensors, progress.json
     samples.npz         small pictures of the images that the report shows
     report.html
+    doubts.html         labels to look at again
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ class Run:
     def report_file(self) -> Path:
         """``report.html``."""
         return self.path / "report.html"
+
+    @property
+    def doubts_file(self) -> Path:
+        """``doubts.html``."""
+        return self.path / "doubts.html"
 
     @property
     def architecture_file(self) -> Path:
@@ -163,6 +169,18 @@ class Run:
         content = files.read_json(self.path, "model/model.json")
         assert isinstance(content, dict)
         return content
+
+    def write_calibration(self, calibration: Mapping[str, Any]) -> None:
+        """Write ``model/calibration.json``: the temperature of each head."""
+        files.write_json(self.path, "model/calibration.json", calibration)
+
+    def calibration(self) -> object:
+        """What ``calibration.json`` says, ``None`` where nothing was chosen yet.
+
+        :func:`convoscope.runs.calibration.calibration_of` reads its meaning.
+        """
+        name = "model/calibration.json"
+        return files.read_json(self.path, name) if (self.path / name).exists() else None
 
     # -- checkpoint ---------------------------------------------------------------------------
 
