@@ -23,7 +23,12 @@ STARTED = TrainingStarted(epochs=12, first_epoch=3, steps_per_epoch=10, images=3
 STEP = StepsDone(epoch=4, step=5, loss=0.51234, images_per_second=1234.5)
 EPOCH = EpochEnded(
     epoch=4,
-    scores={"train_loss": 0.5, "validation_accuracy": 0.75, "validation_accuracy/colour": 0.9},
+    scores={
+        "train_loss": 0.5,
+        "validation_loss": 0.6,
+        "validation_accuracy": 0.75,
+        "validation_accuracy/colour": 0.9,
+    },
     learning_rate=0.001,
     seconds=75,
     is_best=True,
@@ -50,7 +55,7 @@ def test_without_a_terminal_there_are_plain_lines() -> None:
         "run runs/a[b]-1",
         "decoding 3 images done",
         "training on 300 images, 10 steps an epoch, at most 12 epochs, going on with epoch 3",
-        "epoch  4/12  train loss 0.5000  validation accuracy 0.7500  1 min 15 s  best so far",
+        "epoch  4/12  loss 0.5000  validation loss 0.6000, accuracy 0.7500  1 min 15 s  best",
         "stopped early: no better validation loss after 4 epochs and 9.9 s, keeping epoch 4",
     ]
 
@@ -72,7 +77,7 @@ def test_a_long_epoch_gets_a_line_with_loss_speed_and_time_left(
 
 def test_on_a_terminal_the_epochs_stand_above_the_bar() -> None:
     text = shown(Bars, is_terminal=True)
-    assert "epoch  4/12  train loss 0.5000" in text
+    assert "epoch  4/12  loss 0.5000" in text
     assert "run runs/a[b]-1" in text
 
 

@@ -32,7 +32,7 @@ def test_a_folder_becomes_a_run_with_a_report(
         ["test", "12"],
     ]
     assert "report  runs/shapes-tiny-1/report.html" in lines
-    assert "epoch 2/2  train loss" in result.stderr
+    assert "epoch 2/2  loss " in result.stderr
 
 
 def test_the_record_says_how_to_do_it_again(
@@ -117,6 +117,7 @@ def test_starting_from_a_run_that_shares_nothing_is_refused(
     )
     assert result.exit_code == 2
     assert "none of its 4 has: choose another run" in result.stderr
+    assert not Path("runs").exists()
 
 
 def test_a_split_is_used_again(

@@ -224,7 +224,7 @@ def epoch_line(event: EpochEnded, epochs: int) -> str:
     """An epoch's losses, accuracies and time."""
     return (
         f"epoch {event.epoch:>{len(str(epochs))}}/{epochs}  {_scores(event.scores)}  "
-        f"{duration(event.seconds)}{'  best so far' if event.is_best else ''}"
+        f"{duration(event.seconds)}{'  best' if event.is_best else ''}"
     )
 
 
@@ -254,6 +254,13 @@ def duration(seconds: float) -> str:
 
 
 def _scores(scores: Mapping[str, float]) -> str:
+    """``loss 0.5  validation loss 0.6, accuracy 0.7``: each split's scores together."""
+    splits: dict[str, list[str]] = {}
+    for name, value in scores.items():
+        split, _, score = name.partition("_")
+        if "/" not in score:
+            splits.setdefault(split, []).append(f"{score.replace('_', ' ')} {value:.4f}")
     return "  ".join(
-        f"{name.replace('_', ' ')} {value:.4f}" for name, value in scores.items() if "/" not in name
+        ("" if split == "train" else f"{split} ") + ", ".join(said)
+        for split, said in splits.items()
     )

@@ -155,11 +155,17 @@ def resize(image: ByteArray, size: tuple[int, int], rule: Resize) -> ByteArray:
         inner = [max(1, round(side * scale)) for side in image.shape[:2]]
         top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
         padded = np.zeros((height, width, image.shape[2]), np.uint8)
-        padded[top : top + inner[0], left : left + inner[1]] = _scaled(
-            image, (inner[0], inner[1]), None
-        )
+        padded[top : top + inner[0], left : left + inner[1]] = _scaled(image, (inner[0], inner[1]))
         return padded
-    return _scaled(image, size, _middle(image, size) if rule == "crop" else None)
+    return _scaled(_middle(image, size) if rule == "crop" else image, size)
+
+
+def enough_for(preprocessing: Preprocessing) -> int:
+    """The sides to which a big JPEG may be decoded smaller, for a network's input.
+
+    One bound for all usual networks, so that what is known of an image does not depend on them.
+    """
+    return max(640, 2 * max(preprocessing.size))
 
 
 def network_input(image: ByteArray, preprocessing: Preprocessing) -> ByteArray:
@@ -229,20 +235,21 @@ def _too_large(pixels: int) -> UnreadableImageError:
     )
 
 
-def _middle(image: ByteArray, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of the largest middle part with the aspect of ``size``."""
+def _middle(image: ByteArray, size: tuple[int, int]) -> ByteArray:
+    """The largest middle part with the aspect of ``size``, to the pixel.
+
+    Cut out before it is scaled, because a filter would reach beyond a mere box.
+    """
     height, width = image.shape[:2]
     scale = min(height / size[0], width / size[1])
-    tall, wide = size[0] * scale, size[1] * scale
-    left, top = (width - wide) / 2, (height - tall) / 2
-    return left, top, min(left + wide, width), min(top + tall, height)
+    tall, wide = (max(1, round(side * scale)) for side in size)
+    top, left = (height - tall) // 2, (width - wide) // 2
+    return image[top : top + tall, left : left + wide]
 
 
-def _scaled(
-    image: ByteArray, size: tuple[int, int], box: tuple[float, float, float, float] | None
-) -> ByteArray:
+def _scaled(image: ByteArray, size: tuple[int, int]) -> ByteArray:
     flat = image[..., 0] if image.shape[2] == 1 else image
     scaled = Image.fromarray(flat).resize(
-        (size[1], size[0]), Image.Resampling.BICUBIC, box=box, reducing_gap=3.0
+        (size[1], size[0]), Image.Resampling.BICUBIC, reducing_gap=3.0
     )
     return np.asarray(scaled).reshape(*size, image.shape[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,9 +21,12 @@ from convoscope.runs import open_run
 from convoscope.training.loop import fit
 from convoscope.training.outcome import FitResult
 
+FreshNetwork: TypeAlias = tuple[Network, tuple[str, ...]]
+"""A network to train, and sentences on where its parameters come from."""
 
-def fresh_network(prepared: Prepared) -> tuple[Network, tuple[str, ...]]:
-    """The network that training starts from, and sentences on where its parameters come from.
+
+def fresh_network(prepared: Prepared) -> FreshNetwork:
+    """The network that training starts from.
 
     Raises:
         WeightsError: if the run to start from has no parameter that fits.
@@ -120,7 +124,7 @@ def _validation(prepared: Prepared) -> Callable[[Network], Predictions]:
     return evaluate
 
 
-def _started_from(network: Network, path: Path) -> tuple[Network, tuple[str, ...]]:
+def _started_from(network: Network, path: Path) -> FreshNetwork:
     theirs, ours = open_run(path).parameters(), network.parameters()
     taken = {
         name: array

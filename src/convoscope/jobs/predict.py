@@ -11,6 +11,7 @@ import numpy as np
 
 from convoscope.arrays import ByteArray
 from convoscope.data.decoding import (
+    enough_for,
     image_suffixes,
     network_input,
     quiet,
@@ -134,7 +135,7 @@ def network_pixels(file: Path, preprocessing: Preprocessing) -> ByteArray:
     try:
         with quiet():
             # As when training decodes: a large JPEG is read at a part of its size.
-            picture = read_picture(read_bytes(file), enough=preprocessing.size)
+            picture = read_picture(read_bytes(file), enough=enough_for(preprocessing))
     except UnreadableImageError as error:
         raise UnreadableImageError(
             f"{file}: an image must be readable, but {error}: mend the file, or leave it out"

@@ -17,7 +17,7 @@ from convoscope.data.splits import write_splits
 from convoscope.errors import ConvoscopeError, DivergedError, RunError, StorageError
 from convoscope.jobs import environment
 from convoscope.jobs.folder import claim
-from convoscope.jobs.learning import fresh_network, teach
+from convoscope.jobs.learning import FreshNetwork, fresh_network, teach
 from convoscope.jobs.predictions import predictions_of
 from convoscope.jobs.prepare import Prepared, prepare, prepare_again
 from convoscope.jobs.progress import Progress, unwatched
@@ -66,9 +66,10 @@ def train(
     asked = {**(read_settings(Path(settings_file)) if settings_file else {}), **settings}
     asked |= {key: str(value) for key, value in (("data", data), ("model", model)) if value}
     prepared = prepare(request(asked), progress=progress)
+    fresh = fresh_network(prepared)
     run = begin(prepared, out)
     started(run)
-    return carry_out(run, prepared, listen or _ignore, progress, should_stop)
+    return _carry_out(run, prepared, fresh, listen or _ignore, progress, should_stop)
 
 
 def resume(
@@ -92,9 +93,10 @@ def resume(
         raise RunError(f"{path}: only an unfinished training run can go on, {_ended(record)}")
     asked = asked_request(run.path, record.settings)
     prepared = prepare_again(run, asked, progress=progress)
+    fresh = fresh_network(prepared)
     run.update_record(status="running")
     started(run)
-    return carry_out(run, prepared, listen or _ignore, progress, should_stop)
+    return _carry_out(run, prepared, fresh, listen or _ignore, progress, should_stop)
 
 
 def begin(prepared: Prepared, out: str | Path | None) -> Run:
@@ -121,16 +123,17 @@ def begin(prepared: Prepared, out: str | Path | None) -> Run:
     return run
 
 
-def carry_out(
+def _carry_out(
     run: Run,
     prepared: Prepared,
+    fresh: FreshNetwork,
     listen: Listener,
     progress: Progress,
     should_stop: Callable[[], bool],
 ) -> Run:
     """Teach the network and write what comes out, from wherever the run stands."""
+    network, notes = fresh
     with _marking_failure(run):
-        network, notes = fresh_network(prepared)
         recorder = Recorder(run, listen)
         result = teach(network, prepared, recorder, should_stop)
         if result.parameters is not None:
