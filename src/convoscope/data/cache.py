@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 import uuid
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,14 @@ import platformdirs
 
 from convoscope.arrays import Array, ByteArray, IntArray
 from convoscope.data.dataset import Dataset, take
-from convoscope.data.decoding import Picture, network_input, quiet, read_bytes, read_picture
+from convoscope.data.decoding import (
+    Picture,
+    enough_for,
+    network_input,
+    quiet,
+    read_bytes,
+    read_picture,
+)
 from convoscope.data.facts import ImageFacts, facts_of
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.data.workers import ordered
@@ -39,7 +47,6 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 _STALE_SECONDS = 24 * 3600
 _NAMED_AT_MOST = 3
-_ENOUGH = 640
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -146,7 +153,7 @@ def _fill(
     part = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.part")
     with storing(entry):
         part.mkdir(parents=True)
-        _remove_stale(entry.parent)
+        remove_stale(entry.parent)
         try:
             _write(part, dataset, hashes, preprocessing, progress, workers)
             _rename(part, entry, preprocessing)
@@ -212,8 +219,7 @@ def _decode_row(
 
 def _picture(dataset: Dataset, row: int, content: bytes, preprocessing: Preprocessing) -> Picture:
     if dataset.pixels is None:
-        # One bound for all usual networks, so that the facts do not depend on the network.
-        return read_picture(content, enough=max(_ENOUGH, 2 * max(preprocessing.size)))
+        return read_picture(content, enough=enough_for(preprocessing))
     pixels = dataset.pixels[row]
     height, width, channels = pixels.shape
     return Picture(
@@ -235,7 +241,7 @@ def _rename(part: Path, entry: Path, preprocessing: Preprocessing) -> None:
             raise
 
 
-def _remove_stale(folder: Path) -> None:
+def remove_stale(folder: Path) -> None:
     """Delete what processes that were killed a day ago or more have left."""
     for part in folder.glob("*.part"):
         if time.time() - part.stat().st_mtime > _STALE_SECONDS:
@@ -247,10 +253,10 @@ def _remove_stale(folder: Path) -> None:
 
 def _is_whole(entry: Path, preprocessing: Preprocessing) -> bool:
     try:
-        with np.load(entry / "facts.npz", allow_pickle=False) as arrays:
-            images = len(arrays["kept"])
+        with (entry / "facts.npz").open("rb") as stream:
+            images = len(np.load(stream, allow_pickle=False)["kept"])
         size = (entry / "images.bin").stat().st_size
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return False
     height, width = preprocessing.size
     return bool(size == images * height * width * preprocessing.channels)

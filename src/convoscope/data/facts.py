@@ -94,7 +94,7 @@ def squeezed(gray: Image.Image) -> ByteArray:
 
 
 def perceptual_hash(small: ByteArray) -> np.uint64:
-    """Of a luminance (32, 32), 64 bits that hardly change when a picture is resized, recompressed or brightened.
+    """64 bits of a luminance (32, 32), nearly the same after resizing, recompressing, brightening.
 
     Which of the 8 x 8 lowest frequencies of the 32 x 32 luminance, the mean left out, lie above
     their median. Source: Zauner 2010, "Implementation and benchmarking of perceptual image hash
@@ -113,13 +113,15 @@ def border_colour(pixels: ByteArray) -> FloatArray:
     inside = pixels[rows : height - rows, columns : width - columns]
     ring = height * width - inside.shape[0] * inside.shape[1]
     total = pixels.sum(axis=(0, 1), dtype=np.int64) - inside.sum(axis=(0, 1), dtype=np.int64)
-    return np.asarray(total, np.float64).reshape(channels) / (255.0 * ring)
+    mean: FloatArray = np.asarray(total, np.float64).reshape(channels) / (255.0 * ring)
+    return mean
 
 
 def _cosines() -> FloatArray:
     """(8, 32): the rows of the DCT-II for the 8 lowest frequencies."""
     frequency, place = np.mgrid[0:8, 0:SMALL_SIDE]
-    return np.cos(np.pi * frequency * (2 * place + 1) / (2 * SMALL_SIDE))
+    cosines: FloatArray = np.cos(np.pi * frequency * (2 * place + 1) / (2 * SMALL_SIDE))
+    return cosines
 
 
 _COSINES = _cosines()

@@ -80,38 +80,53 @@ def leak_error(leaks: Sequence[tuple[str, str]]) -> LeakError:
     )
 
 
+def check_trained(dataset: Dataset, given: Mapping[SplitName, IntArray]) -> None:
+    """Every class that is validated or tested must be learnt.
+
+    Raises:
+        DataError: if a class is in another split and not in train.
+    """
+    for head, names in dataset.class_names.items():
+        for split in ("validation", "test"):
+            unlearnt = _classes(dataset, head, given[split]) - _classes(
+                dataset, head, given["train"]
+            )
+            for label in sorted(unlearnt):
+                raise DataError(
+                    f"every class must have training images, {names[label]!r} ({head}) has images "
+                    f"for {split} alone: add it to train, or remove it there"
+                )
+
+
 def warnings_of(
     dataset: Dataset,
     given: Mapping[SplitName, IntArray],
     similar: Sequence[SimilarPair],
     leaks: Sequence[tuple[str, str]],
 ) -> Iterator[str]:
-    """Sentences on what makes the given split's figures doubtful.
-
-    Raises:
-        DataError: if a class is in another split and not in train.
-    """
+    """Sentences on what makes the given split's figures doubtful, or impossible."""
     if leaks:
         yield (
-            f"{len(leaks)} pictures have the same pixels as one in another split, which was "
+            f"{_counted(leaks, 'picture')} with the same pixels as one in another split, which was "
             f"allowed: figures on them are too good ({leaks[0][0]} and {leaks[0][1]})"
         )
     if similar:
         yield (
-            f"{len(similar)} pairs of pictures in different splits look almost the same: figures "
-            f"may be too good ({similar[0].first} and {similar[0].second})"
+            f"{_counted(similar, 'pair')} of pictures that look almost the same lie in different "
+            f"splits: figures may be too good ({similar[0].first} and {similar[0].second})"
         )
     for head, names in dataset.class_names.items():
-        labels = dataset.labels[head]
-        trained = set(labels[given["train"]].tolist())
+        trained = _classes(dataset, head, given["train"])
         for split in ("validation", "test"):
-            there = set(labels[given[split]].tolist()) - {UNKNOWN}
-            for label in sorted(there - trained):
-                raise DataError(
-                    f"every class must have training images, {names[label]!r} ({head}) has images "
-                    f"for {split} alone: add it to train, or remove it there"
-                )
-            absent = sorted(trained - there - {UNKNOWN}) if len(given[split]) else []
-            if absent:
+            absent = sorted(trained - _classes(dataset, head, given[split]))
+            if absent and len(given[split]):
                 listed = ", ".join(names[label] for label in absent)
                 yield f"no {split} image of {listed} ({head}): nothing can be said about it there"
+
+
+def _classes(dataset: Dataset, head: str, rows: IntArray) -> set[int]:
+    return set(dataset.labels[head][rows].tolist()) - {UNKNOWN}
+
+
+def _counted(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'s' if len(things) > 1 else ''}"

@@ -22,6 +22,8 @@ SPLIT_WORDS: Mapping[str, SplitName] = MappingProxyType(
         "testing": "test",
         "tst": "test",
         "t10k": "test",
+        "eval": "test",
+        "evaluation": "test",
     }
 )
 

@@ -23,6 +23,7 @@ from convoscope.data.class_indices import UNKNOWN
 from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
 from convoscope.data.given_splits import (
     across,
+    check_trained,
     given_split,
     leak_error,
     leaks_between,
@@ -87,6 +88,7 @@ def make_splits(
             rows = np.arange(len(dataset))
             indices = _divided(dataset, rows, clusters, validation, test, seed)
             return Splits(indices=indices, is_given=False, notes=notes)
+        check_trained(dataset, given)
         leaks = leaks_between(decoded, given)
         if leaks and not allow_leak:
             raise leak_error(leaks)
