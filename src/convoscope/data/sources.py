@@ -9,10 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from convoscope.data.archive_members import SUFFIXES, archive_name, is_archive
+from convoscope.data.archives import source_within, unpack
 from convoscope.data.dataset import Dataset
 from convoscope.data.folders import read_folder
 from convoscope.data.idx import is_idx_images, read_idx
-from convoscope.errors import unknown_name
+from convoscope.data.npz import read_npz
+from convoscope.data.table_files import TABLE_SUFFIXES
+from convoscope.data.tables import read_table
+from convoscope.errors import ConvoscopeError, DataError, placed, unknown_name
 
 EMBEDDED: Mapping[str, str] = MappingProxyType({"digits": "convoscope.data.digits:read_digits"})
 """Each embedded set and its reader, imported when asked for: scikit-learn takes a second."""
@@ -25,7 +30,9 @@ def open_dataset(source: str | Path) -> Dataset:
 
     Raises:
         UnknownNameError: if it is no path and nearly an embedded set's name.
-        DataError: if there is no such folder, or it is no data set.
+        DataError: if there is no such folder or file, or it is no data set.
+        StorageError: if an archive finds no room in the cache.
+        MissingDependencyError: if a table needs a library that is not installed.
     """
     if isinstance(source, str) and source in EMBEDDED:
         module, function = EMBEDDED[source].split(":")
@@ -35,7 +42,41 @@ def open_dataset(source: str | Path) -> Dataset:
     path = Path(source).expanduser()
     if not path.exists() and _is_misspelt(source):
         raise unknown_name("data set or folder", str(source), EMBEDDED)
-    return read_idx(path) if _holds_idx(path) else read_folder(path)
+    try:
+        if path.is_file() and is_archive(path):
+            return _open_archive(path)
+        return _open_path(path, None)
+    except OSError as error:
+        if isinstance(error, ConvoscopeError):
+            raise
+        raise DataError(
+            f"{path}: the data must be readable, the system said {error.strerror!r} of "
+            f"{error.filename or 'a file'}: change its permissions, or copy the data elsewhere"
+        ) from error
+
+
+def _open_archive(path: Path) -> Dataset:
+    inside = source_within(unpack(path))
+    with placed(str(path)):
+        return _open_path(inside, archive_name(path), is_confined=True)
+
+
+def _open_path(path: Path, name: str | None, *, is_confined: bool = False) -> Dataset:
+    """The data set of a folder or file by its kind; ``is_confined`` where an archive held it."""
+    suffix = path.suffix.lower() if path.is_file() else ""
+    if _holds_idx(path):
+        return read_idx(path, name=name)
+    if suffix in TABLE_SUFFIXES:
+        return read_table(path, name=name, is_confined=is_confined)
+    if suffix == ".npz":
+        return read_npz(path, name=name)
+    if path.is_file():
+        raise DataError(
+            f"{path}: data must be a folder of images, a table ({', '.join(TABLE_SUFFIXES)}), idx "
+            f"files, an .npz file or an archive ({', '.join(SUFFIXES)}), this file is none: "
+            "name another one"
+        )
+    return read_folder(path, name=name)
 
 
 def _is_misspelt(source: str | Path) -> bool:

@@ -16,32 +16,52 @@ from convoscope.errors import DataError
 Finder: TypeAlias = Callable[[str], Path | None]
 
 _NAMED_AT_MOST = 3
+_INNER_AT_MOST = 20
 
 
 def image_finder(root: Path) -> Finder:
     """A function from a cell to the file it means, or None.
 
-    A cell is a path below ``root`` or an absolute one. Backslashes may stand for slashes, letters
-    may be composed or not, and the suffix may be left out where only one image bears the name.
+    A cell is a path below ``root`` or an absolute one; a file that is not there is looked for in
+    the folders right below ``root``, and counts if one of them only has it. Backslashes may stand
+    for slashes, letters may be composed or not, and the suffix may be left out where only one
+    image bears the name.
     """
     stems: dict[str, dict[str, list[str]]] = {}
+    try:
+        inner = [entry.path for entry in os.scandir(root) if entry.is_dir()]
+    except OSError:
+        inner = []
+    starts = inner if len(inner) <= _INNER_AT_MOST else []
 
     def find(cell: str) -> Path | None:
         slashed = cell.replace("\\", "/")
-        forms = (unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))
-        for text in dict.fromkeys((cell, slashed, *forms)):
-            path = os.path.join(root, text)  # noqa: PTH118 - a hundred thousand times
-            if os.path.isfile(path):  # noqa: PTH113
-                return Path(path)
-            folder, stem = os.path.split(path)
-            if folder not in stems:
-                stems[folder] = _images_by_stem(folder)
-            named = stems[folder].get(stem, [])
-            if len(named) == 1:
-                return Path(folder, named[0])
-        return None
+        composed = (unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))
+        texts = tuple(dict.fromkeys((cell, slashed, *composed)))
+        direct = _find_below(str(root), texts, stems)
+        if direct is not None:
+            return direct
+        below = [file for start in starts if (file := _find_below(start, texts, stems))]
+        return below[0] if len(below) == 1 else None
 
     return find
+
+
+def _find_below(
+    start: str, texts: Sequence[str], stems: dict[str, dict[str, list[str]]]
+) -> Path | None:
+    """The file that one of the texts names from ``start`` on; ``stems`` remembers folders."""
+    for text in texts:
+        path = os.path.join(start, text)  # noqa: PTH118 - a hundred thousand times
+        if os.path.isfile(path):  # noqa: PTH113
+            return Path(path)
+        folder, stem = os.path.split(path)
+        if folder not in stems:
+            stems[folder] = _images_by_stem(folder)
+        named = stems[folder].get(stem, [])
+        if len(named) == 1:
+            return Path(folder, named[0])
+    return None
 
 
 def _images_by_stem(folder: str) -> dict[str, list[str]]:
