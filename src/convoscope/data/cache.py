@@ -16,7 +16,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -132,7 +132,8 @@ def _hash(dataset: Dataset, row: int) -> str:
 
 def _key(hashes: Sequence[str], preprocessing: Preprocessing) -> str:
     how = [DECODER, PIL.__version__, preprocessing.size, preprocessing.resize]
-    digest = hashlib.sha256(json.dumps([*how, preprocessing.channels]).encode())
+    known = [field.name for field in fields(ImageFacts)]
+    digest = hashlib.sha256(json.dumps([*how, preprocessing.channels, *known]).encode())
     for each in hashes:
         digest.update(each.encode() + b"\n")
     return digest.hexdigest()[:40]
