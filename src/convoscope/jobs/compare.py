@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from convoscope.metrics.predictions import Predictions
 from convoscope.metrics.summary import summarise
 from convoscope.runs import Run, open_run
 from convoscope.runs.comparison import Comparison, Entry
+from convoscope.runs.splitting import hashes_of
 
 LUCK = (
     "Intervals and tests speak of other test pictures of the same kind. They know nothing of the "
@@ -42,7 +42,7 @@ def compare(runs: Sequence[Run | str | Path], *, split: str = "test") -> Compari
     opened = [run if isinstance(run, Run) else open_run(run) for run in runs]
     _check_runs(opened)
     said = [_predictions(run, split) for run in opened]
-    hashes = [_hashes(run, split) for run in opened]
+    hashes = [hashes_of(run, split) for run in opened]
     for (one, other), (first, second), (ours, theirs) in zip(
         itertools.combinations(opened, 2),
         itertools.combinations(said, 2),
@@ -100,15 +100,6 @@ def _predictions(run: Run, split: str) -> Predictions:
 # -- the same images ------------------------------------------------------------------------------
 
 
-def _hashes(run: Run, split: str) -> dict[str, str]:
-    """The SHA-256 of each image of a split by its id, as ``split.csv`` says; may be empty."""
-    if not run.split_file.exists():
-        return {}
-    with run.split_file.open(encoding="utf-8", newline="") as lines:
-        rows = [row for row in csv.DictReader(lines) if row.get("split") == split]
-    return {row["file"]: row["sha256"] for row in rows if row.get("sha256")}
-
-
 def _check_same(
     where: str,
     first: Predictions,
@@ -146,11 +137,14 @@ def _check_classes(where: str, first: Predictions, second: Predictions) -> None:
         one, other = first.heads[head], second.heads[head]
         if one.class_names != other.class_names:
             differ = sorted(set(one.class_names) ^ set(other.class_names))
-            said = f"{len(differ)} are not in both ({differ[0]!r})" if differ else "the order is"
+            said = (
+                f"{len(differ)} names are not in both, such as {differ[0]!r}"
+                if differ
+                else "theirs are in another order"
+            )
             raise DataError(
-                f"{where}: head {head!r}: runs can be compared on the same classes in the same "
-                f"order only, {said} {'' if differ else 'another'}".rstrip()
-                + ": train both on the same data"
+                f"{where}: head {head!r}: runs can be compared on the same classes only, {said}: "
+                "train both on the same data"
             )
         changed = int((one.labels != other.labels[rows]).sum())
         if changed:
@@ -209,7 +203,7 @@ def _notes(
     runs: Sequence[Run], names: Mapping[str, str], hashes: Sequence[Mapping[str, str]]
 ) -> list[str]:
     notes = []
-    taught = [frozenset(_hashes(run, "train").items()) for run in runs]
+    taught = [frozenset(hashes_of(run, "train").items()) for run in runs]
     if len(set(taught)) > 1:
         notes.append(
             "The runs learnt from different training images, so that networks and data are "

@@ -14,6 +14,9 @@ from convoscope.metrics.intervals import LEVEL, Figure
 from convoscope.metrics.predictions import Predictions
 from convoscope.runs.comparison import Divided, Verdict
 
+SINGLE_HEAD = "class"
+"""What the head of a network with one head is called; a sentence need not name it."""
+
 
 def verdicts(
     said: Mapping[str, Predictions], names: Mapping[str, str], heads: Sequence[str]
@@ -111,7 +114,7 @@ def _divided(
 
 def _sentence(verdict: Verdict, names: Mapping[str, str], pairs: int) -> str:
     first, second = names[verdict.first], names[verdict.second]
-    where = "" if verdict.head is None else f" ({verdict.head})" if verdict.head != "class" else ""
+    where = "" if verdict.head in (None, SINGLE_HEAD) else f" ({verdict.head})"
     only_first, only_second = verdict.test.only_first, verdict.test.only_second
     apart = only_first + only_second
     if not apart:
