@@ -31,7 +31,7 @@ def mixed(over: str, under: str, share: float) -> str:
 @pytest.mark.parametrize("theme", THEMES)
 def test_text_can_be_read_on_what_it_stands_on(theme: Theme) -> None:
     colours = COLOURS[theme]
-    inks = ("ink", "muted", "accent", "blue", "orange")
+    inks = ("ink", "muted", "accent", "blue", "orange", "green", "purple")
     for ink, ground in itertools.product(inks, ("paper", "surface")):
         assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)
     assert contrast(colours["ink"], colours["note"]) >= 4.5

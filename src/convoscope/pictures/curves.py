@@ -25,7 +25,13 @@ class Curve:
 
     name: str
     values: Sequence[float]
-    colour: Literal["orange", "blue"]
+    colour: Literal["orange", "blue", "green", "purple"]
+    is_dashed: bool = False
+
+    @property
+    def style(self) -> str:
+        """The classes of its line."""
+        return f"curve {self.colour} dashes" if self.is_dashed else f"curve {self.colour}"
 
 
 def learning_curves(
@@ -59,7 +65,7 @@ def learning_curves(
         up_written=percent if is_share else plain,
     )
     lines = [
-        element("path", d=_path(epochs, curve.values, across, up), class_=f"curve {curve.colour}")
+        element("path", d=_path(epochs, curve.values, across, up), class_=curve.style)
         for curve in curves
     ]
     best = _best_mark(best_epoch, across) if best_epoch and best_epoch in epochs else Markup("")
@@ -140,16 +146,19 @@ def _spoken(
     *,
     is_share: bool,
 ) -> str:
-    ends = [
-        f"{curve.name} from {_said(curve.values[0], is_share)} "
-        f"to {_said(curve.values[-1], is_share)}"
-        for curve in curves
-    ]
+    ends = []
+    for curve in curves:
+        known = [value for value in curve.values if math.isfinite(value)]
+        if known:
+            first, last = _said(known[0], is_share), _said(known[-1], is_share)
+            ends.append(f"{curve.name} from {first} to {last}")
     best = f"; best epoch {best_epoch}" if best_epoch else ""
     return f"{score} over {len(epochs)} epochs: {', '.join(ends)}{best}"
 
 
 def _said(value: float, is_share: bool) -> str:
+    if not math.isfinite(value):
+        return "–"
     return percent(value) if is_share else f"{value:.3g}"
 
 

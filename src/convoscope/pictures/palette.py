@@ -24,6 +24,8 @@ COLOURS: Mapping[Theme, Mapping[str, str]] = {
         "accent": "#0b63a5",
         "blue": "#0b63a5",
         "orange": "#b54a06",
+        "green": "#1c7337",
+        "purple": "#7a3d9e",
         "right": "#6aaedb",
         "wrong": "#f19c63",
         "note": "#fdf3dc",
@@ -38,6 +40,8 @@ COLOURS: Mapping[Theme, Mapping[str, str]] = {
         "accent": "#7cc0f0",
         "blue": "#7cc0f0",
         "orange": "#f4a06b",
+        "green": "#86cf9b",
+        "purple": "#cda6ee",
         "right": "#1f6595",
         "wrong": "#a04a12",
         "note": "#2e2716",
@@ -59,10 +63,17 @@ CHART_STYLE = """
 .chart .curve { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .chart .blue { stroke: var(--blue); }
 .chart .orange { stroke: var(--orange); }
+.chart .green { stroke: var(--green); }
+.chart .purple { stroke: var(--purple); }
+.chart .dashes { stroke-dasharray: 6 4; }
 .chart text.blue { fill: var(--blue); stroke: none; }
 .chart text.orange { fill: var(--orange); stroke: none; }
+.chart text.green { fill: var(--green); stroke: none; }
+.chart text.purple { fill: var(--purple); stroke: none; }
 .chart .dot { stroke: var(--paper); stroke-width: 1.5; fill: var(--blue); }
 .chart .dot.orange { fill: var(--orange); }
+.chart .dot.green { fill: var(--green); }
+.chart .dot.purple { fill: var(--purple); }
 .chart .dot.quiet { fill: var(--muted); }
 .chart .band { fill: var(--right); }
 .chart .band.quiet { fill: var(--rule); }
