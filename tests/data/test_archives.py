@@ -259,6 +259,13 @@ def test_zip_members_that_are_no_files_are_refused(
         unpack(make_zip(tmp_path / "x.zip", ("ok.png", b""), (member, b"/etc/passwd")))
 
 
+def test_a_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    archive = make_zip(tmp_path / "x.zip", ("abc", b"1"))
+    archive.write_bytes(archive.read_bytes().replace(b"abc", b"\0bc"))
+    with pytest.raises(DataError, match="members with a name only, but this one has none"):
+        unpack(archive)
+
+
 def test_encrypted_members_are_refused(tmp_path: Path) -> None:
     archive = make_zip(tmp_path / "x.zip", ("a.png", b"secret"))
     content = bytearray(archive.read_bytes())
@@ -350,7 +357,7 @@ def test_a_damaged_header_in_the_middle_is_not_taken_for_the_end(tmp_path: Path)
         unpack(path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     suffix=st.sampled_from([".zip", ".tar", ".tgz"]),
     damage=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=4),

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 
@@ -201,11 +203,19 @@ def test_what_is_unclear_is_one_sentence(
         read_npz(save(tmp_path, **arrays))
 
 
+def test_a_file_of_weights_is_told_in_a_short_sentence(tmp_path: Path) -> None:
+    path = save(tmp_path, **{f"layer{number}": [0.0] for number in range(50)})
+    with pytest.raises(DataError, match=r"'layer7', 42 more: save them as numpy\.savez\(file, ima"):
+        read_npz(path)
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80\x04}.", b"PK\x03\x04 cut"])
 def test_a_file_that_is_no_archive_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "set.npz"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"set\.npz: an npz file must be a zip archive of arrays"):
+    with pytest.raises(
+        DataError, match=r"set\.npz: an npz file must be a whole zip archive of arrays"
+    ):
         read_npz(path)
 
 
@@ -234,3 +244,31 @@ def test_a_file_that_is_no_array_is_one_sentence(tmp_path: Path) -> None:
         archive.writestr("images", b"not an array")
     with pytest.raises(DataError, match=r"'images' must be an array, but the archive holds anothe"):
         read_npz(path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    compressed=st.booleans(),
+    damage=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=3),
+)
+def test_whatever_bytes_change_it_is_read_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory,
+    compressed: bool,
+    damage: list[tuple[float, int]],
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "damaged.npz"
+    write = np.savez_compressed if compressed else np.savez
+    write(path, images=images_of(4), labels=[0, 1, 0, 1])
+    content = bytearray(path.read_bytes())
+    for place, value in damage:
+        content[int(place * (len(content) - 1))] = value
+    path.write_bytes(content)
+    try:
+        dataset = read_npz(path)
+    except DataError as error:
+        found = str(error)
+    else:
+        found = f"{path}: {len(dataset)} images"
+        assert set(dataset.class_names["class"]) <= {str(number) for number in range(256)}
+    assert found.startswith(f"{path}: ")
+    assert "\n" not in found

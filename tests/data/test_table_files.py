@@ -174,3 +174,23 @@ def test_without_pyarrow_the_sentence_says_what_to_install(
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingDependencyError, match=r"needs pyarrow, .* 'convoscope\[tables\]'"):
         read_table_file(path)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=3))
+def test_a_damaged_parquet_file_is_read_or_refused_in_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, damage: list[tuple[float, int]]
+) -> None:
+    path = parquet(tmp_path_factory.getbasetemp(), path=["a.png", "b.png"], label=["ä", "b"])
+    content = bytearray(path.read_bytes())
+    for place, value in damage:
+        content[int(place * (len(content) - 1))] = value
+    path.write_bytes(content)
+    found = "read"
+    try:
+        table = read_table_file(path)
+    except DataError as error:
+        found = str(error)
+    else:
+        assert all(len(cells) == len(table) for cells in table.columns.values())
+    assert "\n" not in found

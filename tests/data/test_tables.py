@@ -96,6 +96,29 @@ def test_decomposed_file_names_are_found(tmp_path: Path) -> None:
     assert len(read_table(path)) == 2
 
 
+def test_a_class_that_is_also_a_file_is_no_path(tmp_path: Path) -> None:
+    for number in range(3):
+        draw(tmp_path / "images" / f"{number}.png")
+    path = tmp_path / "t.csv"
+    path.write_text("where,kind\ngone.png,1\nimages/1.png,2\nimages/2.png,1\n0.png,2\n")
+    with pytest.raises(DataError, match=r"column 'where': .* 1 of 4 are not there: 'gone\.png'"):
+        read_table(path)
+    path.write_text("path,label\ngone.png,1\nlost.png,2\n")
+    with pytest.raises(DataError, match=r"column 'path': .* 2 of 2 are not there"):
+        read_table(path)
+
+
+def test_images_in_one_folder_below_are_found_and_not_in_several(tmp_path: Path) -> None:
+    for name in ("x/a.png", "x/b.png", "y/b.png"):
+        draw(tmp_path / name)
+    path = tmp_path / "t.csv"
+    path.write_text("path,label\na.png,1\nx/b.png,2\n")
+    assert read_table(path).ids == ("x/a.png", "x/b.png")
+    path.write_text("path,label\na.png,1\nb.png,2\n")
+    with pytest.raises(DataError, match=r"1 of 2 are not there: 'b\.png' \(line 3\)"):
+        read_table(path)
+
+
 def test_root_and_absolute_paths(tmp_path: Path) -> None:
     images = tmp_path / "images"
     elsewhere = draw(tmp_path / "x" / "b.png")

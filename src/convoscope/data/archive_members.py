@@ -8,6 +8,7 @@ error that names the member. What macOS and Windows leave beside the files is pa
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import re
@@ -111,8 +112,8 @@ def damage_told() -> Iterator[None]:
     try:
         yield
     except (*_DAMAGE, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's fault, not the archive's
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise  # the disk's fault; the archive's is a number that leads nowhere
         raise DataError(
             "an archive must be whole and of the kind that its name says, but it cannot be read "
             f"({str(error) or type(error).__name__}): get the file again, or unpack it yourself"
@@ -136,13 +137,15 @@ def _zip(path: Path) -> Iterator[tuple[str, Member]]:
             kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the system had no such thing
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                 raise _refused(name, "folders and plain files only", f"this is {_kind(kind)}")
+            if not name:
+                raise _refused(name, "members with a name only", "this one has none")
             if info.flag_bits & 1:
                 raise _refused(name, "readable members only", "this one is encrypted")
             yield (
                 name,
                 Member(
                     parts=_parts(name),
-                    is_folder=info.is_dir(),
+                    is_folder=name.endswith("/"),
                     size=info.file_size,
                     open=partial(archive.open, info),
                 ),

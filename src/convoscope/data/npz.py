@@ -12,9 +12,11 @@ What the arrays may look like is said in :mod:`convoscope.data.pixel_arrays` and
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +35,12 @@ from convoscope.errors import DataError, placed
 _IMAGES = {"x", "xs", "image", "images", "img", "imgs", "pixels", "pictures"}
 _MAYBE_IMAGES = {"data", "features", "input", "inputs", "samples"}
 _LABELS = {"y", "ys", "label", "labels", "target", "targets", "class", "classes", "category"}
+_LISTED = 8
+# What NumPy's reader and the zip reader below it raise for bytes that make no sense.
+_DAMAGE = (
+    ValueError, OSError, EOFError, KeyError, RuntimeError, MemoryError, OverflowError,
+    zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 _ADVICE = "save them as numpy.savez(file, images=..., labels=...)"
 
 
@@ -103,25 +111,27 @@ def read_npz(
     )
 
 
-def _opened(path: Path) -> NpzFile:
-    if not zipfile.is_zipfile(path):
-        raise DataError(
-            "an npz file must be a zip archive of arrays, but this is none or it is cut short: "
-            f"{_ADVICE}"
-        )
-    try:
-        file = load(path, allow_pickle=False)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"the npz file cannot be opened ({error}): save it again") from error
-    assert isinstance(file, NpzFile)
-    return file
+@contextmanager
+def _opened(path: Path) -> Iterator[NpzFile]:
+    with path.open("rb") as stream:
+        try:
+            file = load(stream, allow_pickle=False)
+        except _DAMAGE:
+            file = None
+        if not isinstance(file, NpzFile):
+            raise DataError(
+                "an npz file must be a whole zip archive of arrays, this is none or it is cut "
+                f"short: {_ADVICE}"
+            )
+        with file:
+            yield file
 
 
 def _array(file: NpzFile, key: str) -> Array:
     """One array of the file, whole and without pickled objects."""
     try:
         array = file[key]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+    except _DAMAGE as error:
         if "allow_pickle" in str(error):
             raise DataError(
                 f"{key!r} holds Python objects, which only pickle can read and which could run "
@@ -288,4 +298,6 @@ def _notes(file: NpzFile, used: set[str]) -> tuple[str, ...]:
 
 
 def _listed(keys: Iterable[str]) -> str:
-    return ", ".join(repr(key) for key in keys)
+    names = [repr(key) for key in keys]
+    more = [f"{len(names) - _LISTED} more"] if len(names) > _LISTED else []
+    return ", ".join([*names[:_LISTED], *more])

@@ -207,14 +207,15 @@ def _read_parquet(path: Path) -> Table:
             other = {f.name: str(f.type) for f in fields if not _holds_words(pyarrow.types, f.type)}
             content = file.read(columns=[f.name for f in fields if f.name not in other])
             rows = file.metadata.num_rows
-    except (pyarrow.ArrowException, OSError) as error:
+        columns = {
+            name: tuple(map(_word, content.column(name).to_pylist()))
+            for name in content.column_names
+        }
+    except (pyarrow.ArrowException, OSError, UnicodeError) as error:
         raise DataError(
             f"a .parquet file must be whole and in Parquet format, but this one cannot be read "
             f"({' '.join(str(error).split())}): write it again, or save the table as CSV"
         ) from error
-    columns = {
-        name: tuple(map(_word, content.column(name).to_pylist())) for name in content.column_names
-    }
     return Table(
         columns=columns, rows=tuple(f"row {number}" for number in range(1, rows + 1)), other=other
     )

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from convoscope.data.dataset import SplitName
+from convoscope.data.decoding import image_suffixes
 from convoscope.data.split_words import plain, split_named
 from convoscope.data.table_files import Cells, Table
 from convoscope.data.table_images import image_finder
@@ -103,9 +104,11 @@ def _image_column(table: Table, root: Path, taken: set[str]) -> str:
     named = [name for usual in _IMAGE_NAMES for name in free if plain(name) == usual]
     find = image_finder(root)
     for name in dict.fromkeys([*named, *free]):
-        tried = [cell for cell in table.columns[name] if cell is not None][:_TRIED]
+        cells = [cell for cell in table.columns[name] if cell is not None][:_TRIED]
+        # A column of another name must say whole file names: "3" may be a class and not 3.png.
+        tried = [cell for cell in cells if name in named or _has_suffix(cell)]
         found = sum(find(cell) is not None for cell in tried)
-        if found and (name in named or found > len(tried) / 2):
+        if found and (name in named or found > len(cells) / 2):
             return name
     if named and plain(named[0]) not in ("id", "imageid"):
         return named[0]
@@ -116,6 +119,10 @@ def _image_column(table: Table, root: Path, taken: set[str]) -> str:
         f"one column must name image files, given from {root} on, but none of "
         f"{', '.join(map(repr, table.columns))} does: call it 'path', or say image_column="
     )
+
+
+def _has_suffix(cell: str) -> bool:
+    return PurePath(cell).suffix.lower() in image_suffixes()
 
 
 # -- split and group ------------------------------------------------------------------------------
