@@ -11,8 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 .PHONY: demo test check format bench clean
 
 demo: $(VENV)/installed
-	$(BIN)/convoscope train digits --model small --epochs 12 --out runs/demo --replace
-	@echo "Open the report:  file://$(CURDIR)/runs/demo/report.html"
+	$(BIN)/convoscope train digits --model small --epochs 12
 
 test: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal
