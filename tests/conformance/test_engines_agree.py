@@ -164,6 +164,15 @@ def test_every_layer_gives_the_same_activations_and_gradients(layer_case: Archit
     check_activations_and_gradients(layer_case, images_for(layer_case))
 
 
+def test_gradients_of_every_layer_are_the_same(layer_case: Architecture) -> None:
+    ours, theirs = both(layer_case)
+    images, names = images_for(layer_case), ours.layer_names
+    target = ClassLogit(layer_case.heads[0].name, (2, 1, 0, 1, 2))
+    with ours.trace(images, layers=names) as found, theirs.trace(images, layers=names) as expected:
+        for name in names:  # those inside branches and in the head, too
+            same(found.gradient([target], wrt=name), expected.gradient([target], wrt=name))
+
+
 def test_every_layer_learns_the_same(layer_case: Architecture) -> None:
     check_steps(layer_case, images_for(layer_case))
 

@@ -88,6 +88,10 @@ def test_going_on_from_a_state_is_byte_identical(optimiser: Optimiser) -> None:
         np.testing.assert_array_equal(array, expected[name], strict=True)
 
 
+def test_there_is_one_machine() -> None:
+    assert (learner_for().rank, learner_for().world_size) == (0, 1)
+
+
 def test_dropout_depends_on_the_seed() -> None:
     one, other = learner_for(seed=1), learner_for(seed=2)
     for learner in (one, other):
