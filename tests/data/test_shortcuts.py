@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convoscope.data import shortcuts
-from convoscope.data.shortcuts import find_shortcuts
+from convoscope.data.shortcuts import balanced_accuracy, find_shortcuts
 
 NAMES = ("cat", "dog", "owl")
 
@@ -45,8 +45,38 @@ def test_noise_is_near_chance_with_an_interval_around_it() -> None:
 
 
 def test_balanced_accuracy_is_the_mean_of_both_recalls() -> None:
-    cells = np.array([[6, 2, 1, 3]])  # others: 6 right, 2 wrong; class: 1 wrong, 3 right
-    assert shortcuts._balanced_accuracy(cells)[0, 0] == pytest.approx((6 / 8 + 3 / 4) / 2)
+    cells = np.array([6, 2, 1, 3])  # others: 6 right, 2 wrong; class: 1 wrong, 3 right
+    assert balanced_accuracy(cells).value == pytest.approx((6 / 8 + 3 / 4) / 2)
+
+
+def test_the_interval_of_balanced_accuracy_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    inside = 0
+    for _ in range(2000):
+        of_others, of_class = rng.binomial(200, 0.95), rng.binomial(30, 0.8)
+        figure = balanced_accuracy(np.array([of_others, 200 - of_others, 30 - of_class, of_class]))
+        assert figure.low is not None
+        assert figure.high is not None
+        inside += figure.low <= (0.95 + 0.8) / 2 <= figure.high
+    assert inside / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+def test_a_handful_of_images_is_not_enough_to_suspect_a_class() -> None:
+    labels = np.array([0] * 4 + [1] * 50 + [2] * 50)
+    (best, *_) = find_shortcuts({"width": labels == 0}, labels, NAMES)
+    assert best.accuracy.value == 1
+    assert best.class_name == "cat"
+    assert not best.is_suspicious
+
+
+def test_a_first_glance_leaves_out_what_is_hopeless_and_changes_nothing_else() -> None:
+    rng = np.random.default_rng(1)
+    labels = labels_of(60)
+    properties = {"gray": labels == 1, "noise": rng.normal(size=180)}
+    every = find_shortcuts(properties, labels, NAMES)
+    hopeful = find_shortcuts(properties, labels, NAMES, at_least=0.9)
+    assert [(s.trait, s.class_name) for s in hopeful] == [("gray", "dog")]
+    assert hopeful[0] == every[0]
 
 
 def test_unlabelled_images_tiny_classes_and_constant_properties_are_left_out() -> None:

@@ -7,15 +7,16 @@ tried on each class with a small decision tree, judged on images that the tree h
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier
 
 from convoscope.arrays import Array, FloatArray, IntArray, generator
-from convoscope.metrics.intervals import Figure, bootstrap_counts, ratio
+from convoscope.metrics.intervals import Figure, wilson
 
 # A property is called a shortcut to a class when it tells the class from the others this well.
 SUSPICIOUS = 0.9
@@ -30,7 +31,7 @@ class Shortcut:
     """How well one property tells one class from all others.
 
     ``accuracy`` is the balanced accuracy (mean of both recalls; 0.5 is chance) of unseen images,
-    with the bootstrap's interval; ``typical`` and ``others`` are the property's medians.
+    with its interval; ``typical`` and ``others`` are the property's medians.
     """
 
     trait: str
@@ -52,23 +53,46 @@ def find_shortcuts(
     class_names: tuple[str, ...],
     *,
     seed: int = 0,
+    at_least: float = 0.0,
 ) -> tuple[Shortcut, ...]:
     """Every property tried on every class, the best first.
 
     ``properties`` per name (N,) numbers; ``labels`` (N,), -1 where not known. A class with fewer
     than two images, or a property that is the same everywhere, cannot be tried. Of large sets
-    ``IMAGES_AT_MOST`` are drawn, seeded.
+    ``IMAGES_AT_MOST`` are drawn, seeded. With ``at_least``, to save time, only where a tree reaches
+    that much on the images it was grown on.
     """
     rows = _drawn(labels, seed)
     labels = labels[rows]
-    tried = [
-        _try(name, np.asarray(values, np.float64)[rows], labels == k, class_names[k], seed)
-        for name, values in properties.items()
-        if len(np.unique(np.asarray(values)[rows])) > 1
-        for k in range(len(class_names))
-        if 2 <= int((labels == k).sum()) <= len(labels) - 2
-    ]
+    tried = []
+    for name, known in properties.items():
+        values = np.asarray(known, np.float32)[rows, None]
+        if (values == values[:1]).all():
+            continue
+        for k, class_name in enumerate(class_names):
+            is_class = labels == k
+            if 2 <= int(is_class.sum()) <= len(labels) - 2 and (
+                at_least == 0 or _seen(values, is_class) >= at_least
+            ):
+                tried.append(_try(name, values, is_class, class_name, seed))
     return tuple(sorted(tried, key=lambda shortcut: -(shortcut.accuracy.value or 0.0)))
+
+
+def balanced_accuracy(cells: IntArray) -> Figure:
+    """The mean of both recalls, out of counts (4,): others taken for others, others taken for the
+    class, the class taken for others, the class taken for itself.
+
+    Both recalls' Wilson intervals give that of their mean, which stays honest where a recall is
+    1 or a class is small. Source: Zou and Donner 2008, https://doi.org/10.1002/sim.3095, eq. 3.
+    """
+    recalls = []
+    for right, wrong in ((cells[0], cells[1]), (cells[3], cells[2])):
+        right, n = int(right), int(right + wrong)
+        recalls.append((right / n, *wilson(right, n)))
+    middle = sum(value for value, _, _ in recalls) / 2
+    below = math.hypot(*(value - low for value, low, _ in recalls)) / 2
+    above = math.hypot(*(high - value for value, _, high in recalls)) / 2
+    return Figure(middle, max(middle - below, 0.0), min(middle + above, 1.0))
 
 
 def _drawn(labels: IntArray, seed: int) -> IntArray:
@@ -79,29 +103,31 @@ def _drawn(labels: IntArray, seed: int) -> IntArray:
 
 
 def _try(name: str, values: FloatArray, is_class: Array, class_name: str, seed: int) -> Shortcut:
+    """``values`` (n, 1), ``is_class`` (n,) bool."""
     folds = min(FOLDS, int(is_class.sum()), int((~is_class).sum()))
-    guess = cross_val_predict(
-        DecisionTreeClassifier(max_leaf_nodes=LEAVES, class_weight="balanced", random_state=seed),
-        values[:, None],
-        is_class,
-        cv=StratifiedKFold(folds, shuffle=True, random_state=seed),
-    )
-    cells = np.bincount(
-        2 * is_class + guess, minlength=4
-    )  # [other, as class], [class as other, ..]
-    (interval,) = bootstrap_counts(cells, _balanced_accuracy, seed=seed)
-    low, high = interval if interval is not None else (None, None)
+    guess = np.empty(len(is_class), bool)
+    for seen, unseen in StratifiedKFold(folds, shuffle=True, random_state=seed).split(
+        values, is_class
+    ):
+        guess[unseen] = _tree().fit(values[seen], is_class[seen]).predict(values[unseen])
     return Shortcut(
         trait=name,
         class_name=class_name,
-        accuracy=Figure(float(_balanced_accuracy(cells[None])[0, 0]), low, high),
+        accuracy=balanced_accuracy(_cells(is_class, guess)),
         typical=float(np.median(values[is_class])),
         others=float(np.median(values[~is_class])),
     )
 
 
-def _balanced_accuracy(cells: IntArray) -> FloatArray:
-    """(R, 4) counts to (R, 1)."""
-    of_others = ratio(cells[:, 0], cells[:, 0] + cells[:, 1])
-    of_class = ratio(cells[:, 3], cells[:, 2] + cells[:, 3])
-    return ((of_others + of_class) / 2)[:, None]
+def _seen(values: FloatArray, is_class: Array) -> float:
+    """The balanced accuracy on the images that the tree was grown on."""
+    guess = _tree().fit(values, is_class).predict(values)
+    return balanced_accuracy(_cells(is_class, guess)).value or 0.0
+
+
+def _tree() -> DecisionTreeClassifier:
+    return DecisionTreeClassifier(max_leaf_nodes=LEAVES, class_weight="balanced", random_state=0)
+
+
+def _cells(is_class: Array, guess: Array) -> IntArray:
+    return np.bincount(2 * is_class + guess, minlength=4)
