@@ -201,11 +201,12 @@ def _read_lines(path: Path) -> list[dict[str, str]]:
 
 
 def _split(line: Mapping[str, str]) -> SplitName:
-    split = split_named(line["split"] or "")
+    word = line["split"] or ""
+    split = split_named(word)
     if split is None:
         raise DataError(
             f"file {line['file']!r}: split must be one of {', '.join(SPLIT_NAMES)}, "
-            f"got {line['split']!r}: mend that line"
+            f"got {word!r}: mend that line"
         )
     return split
 

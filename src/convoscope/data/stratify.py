@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from convoscope.arrays import Array, IntArray, generator
 from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
 from convoscope.errors import DataError
+
+_Class: TypeAlias = tuple[str, int]
+"""A head and a label; the head ``""`` stands for combinations of all heads' labels."""
 
 
 def join(count: int, pairs: IntArray, *groupings: Sequence[str] | Array | None) -> IntArray:
@@ -47,110 +52,140 @@ def divide(
 ) -> dict[SplitName, IntArray]:
     """``rows`` of the data set by split, each ascending; ``shares`` add to 1.
 
-    Images are divided within each combination of their labels, so that every split has its share
-    of each. ``clusters`` (N,) names what stays together, counted where most of it belongs. The
-    outcome depends on the seed and the images' ids, not on their order.
+    ``clusters`` (N,) names what stays together. The rarest class is divided first, each of its
+    clusters going to the split that lacks most of that class, so that several heads are stratified
+    at once; their combinations too where each is frequent enough. The outcome depends on the seed
+    and the images' ids, not on their order.
+
+    Source: Sechidis, Tsoumakas and Vlahavas 2011, "On the stratification of multi-label data",
+    algorithm 1, https://doi.org/10.1007/978-3-642-23808-6_10; ours divides clusters, the largest
+    first, and leaves no split without a class.
 
     Raises:
         DataError: if a class has too few images to be in every split.
     """
     wanted = [split for split in SPLIT_NAMES if shares.get(split, 0) > 0]
-    strata = _strata(dataset, rows, clusters)
-    is_single = len(dataset.labels) == 1
-    owed = dict.fromkeys(wanted, 0.0)
+    units = _shuffled(dataset, _units(rows, clusters), seed)
+    classes = _classes(dataset, rows, min(shares[split] for split in wanted))
+    within = [[(head, int(of[row])) for head, of in classes.items() for row in u] for u in units]
+    members: dict[_Class, list[int]] = {}
+    for number, found in enumerate(within):
+        for each in dict.fromkeys(found):
+            members.setdefault(each, []).append(number)
+    _check_enough(dataset, members, within, wanted)
+    lacking = _places(Counter(each for found in within for each in found), wanted, shares)
+    chosen = _choose(members, within, lacking, wanted)
     divided: dict[SplitName, list[int]] = {split: [] for split in wanted}
-    for key in sorted(strata):
-        units = strata[key]
-        if is_single and len(units) < len(wanted):
-            raise _too_few(dataset, key[0], units, wanted)
-        places = _places(units, shares, owed, least=int(is_single))
-        for split, unit in _assign(_shuffled(dataset, units, seed, key), places):
-            divided[split] += unit
+    for number, split in chosen.items():
+        divided[split] += units[number]
     indices = {split: np.array(sorted(found), dtype=np.int64) for split, found in divided.items()}
     _check_covered(dataset, rows, indices)
     return indices
 
 
-def _strata(
-    dataset: Dataset, rows: IntArray, clusters: IntArray
-) -> dict[tuple[int, ...], list[list[int]]]:
-    """The clusters of each combination of labels, every cluster where most of it belongs."""
-    heads = sorted(dataset.labels)
-    members: dict[int, list[int]] = {}
-    for row in rows.tolist():
-        members.setdefault(int(clusters[row]), []).append(row)
-    labels = np.stack([dataset.labels[head] for head in heads], axis=1)
-    strata: dict[tuple[int, ...], list[list[int]]] = {}
-    for unit in members.values():
-        found, counts = np.unique(labels[unit], axis=0, return_counts=True)
-        key = tuple(found[counts.argmax()].tolist())
-        strata.setdefault(key, []).append(unit)
-    return strata
+def _units(rows: IntArray, clusters: IntArray) -> list[list[int]]:
+    """The rows of each cluster."""
+    units: dict[int, list[int]] = {}
+    for row, cluster in zip(rows.tolist(), clusters[rows].tolist(), strict=True):
+        units.setdefault(cluster, []).append(row)
+    return list(units.values())
 
 
-def _shuffled(
-    dataset: Dataset, units: Sequence[list[int]], seed: int, key: tuple[int, ...]
-) -> list[list[int]]:
+def _shuffled(dataset: Dataset, units: Sequence[list[int]], seed: int) -> list[list[int]]:
     """The clusters in seeded order, whatever order they came in; the largest first."""
     by_id = sorted(units, key=lambda unit: min(dataset.ids[row] for row in unit))
-    order = generator(seed, "split", *key).permutation(len(by_id)).tolist()
+    order = generator(seed, "split").permutation(len(by_id)).tolist()
     return sorted((by_id[place] for place in order), key=len, reverse=True)
 
 
-def _places(
-    units: Sequence[list[int]],
-    shares: Mapping[SplitName, float],
-    owed: dict[SplitName, float],
-    *,
-    least: int,
-) -> dict[SplitName, int]:
-    """How many images of one stratum each split should get.
-
-    What rounding took from a split is ``owed`` to it in the next stratum, so that many small ones
-    add up to the shares too.
+def _classes(dataset: Dataset, rows: IntArray, least_share: float) -> dict[str, IntArray]:
+    """Per head the labels (N,); with several heads also the number of their combination, if each
+    combination is frequent enough to be in every split.
     """
-    count = sum(map(len, units))
-    places: dict[SplitName, int] = {}
-    for split in [split for split in owed if split != "train"]:
-        exact = count * shares[split] + owed[split]
-        places[split] = max(least, int(np.floor(exact + 0.5)))
-        owed[split] = float(np.clip(exact - places[split], -0.5, 0.5))
-    places["train"] = count - sum(places.values())
+    classes = dict(dataset.labels)
+    if len(classes) > 1:
+        table = np.stack(list(classes.values()), axis=1)
+        _, combination, counts = np.unique(
+            table[rows], axis=0, return_inverse=True, return_counts=True
+        )
+        if counts.min() * least_share >= 1:
+            every = np.full(len(dataset), -1, np.int64)
+            every[rows] = combination.ravel()
+            classes[""] = every
+    return classes
+
+
+def _places(
+    counts: Mapping[_Class, int], wanted: Sequence[SplitName], shares: Mapping[SplitName, float]
+) -> dict[_Class, dict[SplitName, int]]:
+    """How many images of each class every split should get, at least one.
+
+    What rounding took from a split is owed to it in the next class, so that many small classes add
+    up to the shares too.
+    """
+    owed: dict[tuple[str, SplitName], float] = {}
+    places: dict[_Class, dict[SplitName, int]] = {}
+    for (head, label), count in sorted(counts.items()):
+        here: dict[SplitName, int] = {}
+        for split in wanted[1:]:
+            exact = count * shares[split] + owed.get((head, split), 0.0)
+            here[split] = max(1, int(np.floor(exact + 0.5)))
+            owed[head, split] = float(np.clip(exact - here[split], -0.5, 0.5))
+        if here and sum(here.values()) >= count:
+            here[max(here, key=here.__getitem__)] -= 1
+        places[head, label] = {wanted[0]: count - sum(here.values()), **here}
     return places
 
 
-def _assign(
-    units: Sequence[list[int]], places: Mapping[SplitName, int]
-) -> list[tuple[SplitName, list[int]]]:
-    """Each cluster to the split that lacks most; the last ones to splits that have none yet."""
-    lacking = dict(places)
-    assigned: list[tuple[SplitName, list[int]]] = []
-    empty = {split for split, count in places.items() if count > 0}
-    for number, unit in enumerate(units):
-        must_fill = empty and len(units) - number <= len(empty)
-        choice = max(
-            sorted(empty, key=SPLIT_NAMES.index) if must_fill else lacking, key=lacking.__getitem__
-        )
-        lacking[choice] -= len(unit)
-        empty.discard(choice)
-        assigned.append((choice, unit))
-    return assigned
-
-
-def _too_few(
-    dataset: Dataset,
-    label: int,
-    units: Sequence[list[int]],
+def _choose(
+    members: Mapping[_Class, Sequence[int]],
+    within: Sequence[Sequence[_Class]],
+    lacking: Mapping[_Class, dict[SplitName, int]],
     wanted: Sequence[SplitName],
-) -> DataError:
-    ((_, names),) = dataset.class_names.items()
-    count = sum(map(len, units))
-    alike = f", {len(units)} when those that belong together count once" * (count > len(units))
-    return DataError(
-        f"to be in {_listed(wanted)}, a class must have at least {len(wanted)} different "
-        f"images, {names[label]!r} has {count}{alike}: add images, leave the class out, or divide "
-        "the images yourself into train, val and test folders"
-    )
+) -> dict[int, SplitName]:
+    """The split of each cluster, class by class, the rarest of those left first."""
+    chosen: dict[int, SplitName] = {}
+    empty = {each: set(wanted) for each in members}
+    left = {each: len(numbers) for each, numbers in members.items()}
+    pending = set(members)
+    while pending:
+        rarest = min(pending, key=lambda each: (left[each], each))
+        pending.remove(rarest)
+        for number in members[rarest]:
+            if number in chosen:
+                continue
+            found = set(within[number])
+            # The last clusters of a class are for the splits that have none of it.
+            due = {s for each in found if left[each] <= len(empty[each]) for s in empty[each]}
+            chosen[number] = split = max(
+                [s for s in wanted if s in due] or wanted,
+                key=lambda s: (lacking[rarest][s], sum(lacking[each][s] for each in found)),
+            )
+            for each in within[number]:
+                lacking[each][split] -= 1
+            for each in found:
+                left[each] -= 1
+                empty[each].discard(split)
+    return chosen
+
+
+def _check_enough(
+    dataset: Dataset,
+    members: Mapping[_Class, Sequence[int]],
+    within: Sequence[Sequence[_Class]],
+    wanted: Sequence[SplitName],
+) -> None:
+    for (head, label), numbers in sorted(members.items()):
+        if head not in dataset.class_names or label < 0 or len(numbers) >= len(wanted):
+            continue
+        count = sum(within[number].count((head, label)) for number in numbers)
+        alike = f", {len(numbers)} when those that belong together count once"
+        raise DataError(
+            f"to be in {_listed(wanted)}, a class must have at least {len(wanted)} different "
+            f"images, {dataset.class_names[head][label]!r} ({head}) has {count}"
+            f"{alike if count > len(numbers) else ''}: add images, leave the class out, or divide "
+            "the images yourself into train, val and test folders"
+        )
 
 
 def _check_covered(dataset: Dataset, rows: IntArray, indices: Mapping[SplitName, IntArray]) -> None:
@@ -161,9 +196,9 @@ def _check_covered(dataset: Dataset, rows: IntArray, indices: Mapping[SplitName,
             for split, found in indices.items():
                 if label >= 0 and not (labels[found] == label).any():
                     raise DataError(
-                        f"every class must be in {_listed(list(indices))}, but no image "
-                        f"of {names[label]!r} ({head}) could be put into {split}, as too few do "
-                        "not belong together with others: add images of it, or divide the images "
+                        f"every class must be in {_listed(list(indices))}, but no image of "
+                        f"{names[label]!r} ({head}) could be put into {split}, as too few do not "
+                        "belong together with others: add images of it, or divide the images "
                         "yourself into train, val and test folders"
                     )
 
