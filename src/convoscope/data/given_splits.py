@@ -48,7 +48,7 @@ def leaks_between(
     for split in SPLIT_NAMES:
         rows = given[split].tolist()
         leaks += [(ids[earlier[hashes[r]]], ids[r]) for r in rows if hashes[r] in earlier]
-        for row in reversed(rows):
+        for row in rows:
             earlier.setdefault(hashes[row], row)
     return tuple(leaks)
 
