@@ -23,7 +23,12 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "compare": Entry("compare:compare", "Say which run is better, and whether it is noise."),
+    "data": Entry("data:data", "Check, count, divide and preview images before training."),
     "describe": Entry("describe:describe", "Show a network's layers, sizes and costs."),
+    "doubts": Entry(
+        "doubts:doubts", "Show labels that are probably wrong, and what to label next."
+    ),
     "evaluate": Entry("evaluate:evaluate", "Test a trained run again, on its data or on other."),
     "predict": Entry("predict:predict", "Say what is in pictures, with a trained run."),
     "report": Entry("report:report", "Write a run's report as one HTML file."),

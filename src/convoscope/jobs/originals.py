@@ -4,7 +4,7 @@ else from what the run has kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from convoscope.runs import Run
 from convoscope.runs.splitting import hashes_of
 
 
-def small_pictures(runs: Iterable[Run], ids: Iterable[str]) -> dict[str, ByteArray]:
+def small_pictures(runs: Sequence[Run], ids: Iterable[str]) -> dict[str, ByteArray]:
     """A picture (H, W, C) uint8 by id, for those ids of which one can be had.
 
     An original is shown only while its bytes are those that ``split.csv`` names: a file that was

@@ -38,7 +38,8 @@ def verdicts(
             judged = replace(
                 verdict, p_adjusted=p_value, is_more_than_noise=bool(p_value < 1 - LEVEL)
             )
-            found.append(replace(judged, sentence=_sentence(judged, names, len(raw))))
+            claim, evidence = _sentence(judged, names, len(raw))
+            found.append(replace(judged, claim=claim, evidence=evidence))
     return tuple(found)
 
 
@@ -68,7 +69,8 @@ def _verdict(one: str, other: str, said: Mapping[str, Predictions], head: str | 
         p_adjusted=1.0,
         difference=compare_accuracy(first, second, head),
         is_more_than_noise=False,
-        sentence="",
+        claim="",
+        evidence="",
         only_first=images[0],
         only_second=images[1],
     )
@@ -112,38 +114,28 @@ def _divided(
 # -- the sentence ---------------------------------------------------------------------------------
 
 
-def _sentence(verdict: Verdict, names: Mapping[str, str], pairs: int) -> str:
+def _sentence(verdict: Verdict, names: Mapping[str, str], pairs: int) -> tuple[str, str]:
+    """What is claimed, and what it rests on."""
     first, second = names[verdict.first], names[verdict.second]
     where = "" if verdict.head in (None, SINGLE_HEAD) else f" ({verdict.head})"
     only_first, only_second = verdict.test.only_first, verdict.test.only_second
-    apart = only_first + only_second
-    if not apart:
-        return (
-            f"{first} and {second}{where} have the very same pictures right: "
-            "nothing tells them apart."
-        )
+    if not only_first + only_second:
+        same = f"{first} and {second}{where} have the very same pictures right"
+        return same, "nothing tells them apart"
     better, worse, more, fewer = (
         (second, first, only_second, only_first)
         if only_second >= only_first
         else (first, second, only_first, only_second)
     )
-    p_value = _p_value(verdict.p_adjusted, pairs)
+    alone = _alone(only_first + only_second, better, more, worse, fewer)
+    evidence = f"{alone} ({_p_values(verdict, pairs)})"
     points = _points(verdict.difference, flip=better != second)
-    alone = _alone(apart, better, more, worse, fewer)
     if verdict.is_more_than_noise:
-        return (
-            f"{better}{where} is right more often than {worse}, by {points}, and that is more than "
-            f"noise: {alone} ({p_value})."
-        )
+        ahead = f"{better}{where} is right more often than {worse}, by {points}"
+        return f"{ahead}, and that is more than noise", evidence
     if more == fewer:
-        return (
-            f"{first} and {second}{where} are right equally often, on different pictures: {alone} "
-            f"({p_value})."
-        )
-    return (
-        f"{better}{where} is ahead of {worse} by {points}, which may well be noise: {alone} "
-        f"({p_value})."
-    )
+        return f"{first} and {second}{where} are right equally often", evidence
+    return f"{better}{where} is ahead of {worse} by {points}, which may well be noise", evidence
 
 
 def _alone(apart: int, better: str, more: int, worse: str, fewer: int) -> str:
@@ -164,15 +156,20 @@ def _points(difference: Figure, *, flip: bool) -> str:
         low, high = -high, -low
     value = abs(100 * difference.value)
     unit = "point" if round(value, 1) == 1 else "points"
-    return (
-        f"{value:.1f} {unit} of accuracy ({LEVEL:.0%} interval {_signed(low)} to {_signed(high)})"
-    )
+    interval = f"{100 * LEVEL:g} % interval {_signed(low)} to {_signed(high)}"
+    return f"{value:.1f} {unit} of accuracy ({interval})"
 
 
 def _signed(value: float) -> str:
     return f"{value:.1f}".replace("-0.0", "0.0").replace("-", "−")
 
 
-def _p_value(p_value: float, pairs: int) -> str:
-    written = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-    return f"{written}, corrected for {pairs} pairs" if pairs > 1 else written
+def _p_values(verdict: Verdict, pairs: int) -> str:
+    alone = _p_value(verdict.test.p_value)
+    if pairs == 1:
+        return alone
+    return f"{alone}, {_p_value(verdict.p_adjusted)} corrected for {pairs} pairs"
+
+
+def _p_value(p_value: float) -> str:
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"

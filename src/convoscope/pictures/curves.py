@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from markupsafe import Markup
 
@@ -18,6 +18,8 @@ _FRAME = Frame(left=46, top=46, right=372, bottom=246)
 _LOG_FROM = 100.0
 _LABEL_GAP = 15.0
 
+Colour: TypeAlias = Literal["orange", "blue", "green", "purple"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
@@ -25,7 +27,7 @@ class Curve:
 
     name: str
     values: Sequence[float]
-    colour: Literal["orange", "blue", "green", "purple"]
+    colour: Colour
     is_dashed: bool = False
 
     @property

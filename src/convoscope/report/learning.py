@@ -67,7 +67,7 @@ def _charts(contents: Contents) -> list[tuple[str, Markup]]:
         curves = [
             Curve(
                 name=split,
-                values=[_score(epoch, f"{split}_{key}") for epoch in history],
+                values=[score_of(epoch, f"{split}_{key}") for epoch in history],
                 colour=colour,
             )
             for split, colour in _CURVES
@@ -97,8 +97,8 @@ def _sentence(contents: Contents) -> str:
 
 def _row(epoch: Mapping[str, Any], best: int) -> EpochRow:
     number = int(epoch["epoch"])
-    scores = [_score(epoch, f"{split}_loss") for split in ("train", "validation")]
-    shares = [_score(epoch, f"{split}_accuracy") for split in ("train", "validation")]
+    scores = [score_of(epoch, f"{split}_loss") for split in ("train", "validation")]
+    shares = [score_of(epoch, f"{split}_accuracy") for split in ("train", "validation")]
     rate = epoch.get("learning_rate")
     cells = [wording.score(v if math.isfinite(v) else None) for v in scores]
     cells += [wording.share(v if math.isfinite(v) else None) for v in shares]
@@ -106,7 +106,8 @@ def _row(epoch: Mapping[str, Any], best: int) -> EpochRow:
     return EpochRow(epoch=number, cells=tuple(cells), is_best=number == best)
 
 
-def _score(epoch: Mapping[str, Any], key: str) -> float:
+def score_of(epoch: Mapping[str, Any], key: str) -> float:
+    """A score of an epoch such as ``validation_loss``; NaN where it was not measured."""
     scores = epoch.get("scores", epoch)
     value = scores.get(key)
     return float("nan") if value is None else float(value)

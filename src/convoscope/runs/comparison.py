@@ -14,6 +14,8 @@ from convoscope.metrics.comparison import McNemar
 from convoscope.metrics.intervals import Figure
 from convoscope.metrics.summary import SplitMetrics
 
+_FEW_PAIRS, _MANY_SHOWN, _FEW_SHOWN = 3, 12, 6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Entry:
@@ -69,8 +71,9 @@ class Verdict:
     """Two runs on one head, or on all heads at once where ``head`` is ``None``.
 
     ``difference`` is the second's accuracy less the first's. ``p_adjusted`` allows for the other
-    pairs of the same head. ``only_first`` and ``only_second`` are the images that only that run
-    has right, the surest mistake of the other first; empty where there is no one head.
+    pairs of the same head. ``claim`` and ``evidence`` are the halves of a sentence. ``only_first``
+    and ``only_second`` are the images that only that run has right, the surest mistake of the
+    other first; empty where there is no one head.
     """
 
     first: str
@@ -83,9 +86,15 @@ class Verdict:
     p_adjusted: float
     difference: Figure
     is_more_than_noise: bool
-    sentence: str
+    claim: str
+    evidence: str
     only_first: tuple[Divided, ...] = ()
     only_second: tuple[Divided, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The claim and what it rests on."""
+        return f"{self.claim}: {self.evidence}."
 
     def to_json(self) -> dict[str, Any]:
         """Its fields, the test's among them."""
@@ -132,6 +141,22 @@ class Comparison:
             for head in self.entries[0].metrics.heads
             if all(head in entry.metrics.heads for entry in self.entries)
         )
+
+    @property
+    def shown_each(self) -> int:
+        """How many of the images that only one of two runs has right a page shows."""
+        return _MANY_SHOWN if len(self.verdicts) <= _FEW_PAIRS else _FEW_SHOWN
+
+    @property
+    def shown_ids(self) -> tuple[str, ...]:
+        """The images that a page shows, each once."""
+        images = (
+            image.id
+            for verdict in self.verdicts
+            for divided in (verdict.only_first, verdict.only_second)
+            for image in divided[: self.shown_each]
+        )
+        return tuple(dict.fromkeys(images))
 
     def entry(self, letter: str) -> Entry:
         """The run of that letter."""
