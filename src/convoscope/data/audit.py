@@ -21,7 +21,7 @@ from convoscope.data.findings import Finding, shortcut_json
 from convoscope.data.likeness import conflicts, likeness_findings
 from convoscope.data.oddities import class_findings, size_findings, unreadable_finding
 from convoscope.data.shortcuts import SUSPICIOUS, Shortcut, find_shortcuts
-from convoscope.data.suspicions import suspicions
+from convoscope.data.suspicions import some, suspicions
 from convoscope.data.traits import traits_of
 
 AT_ONCE = "all"
@@ -43,7 +43,7 @@ class Audit:
 
     ``images`` can be read, of ``files`` that there are. ``counts`` per head and class: images per
     split, or of ``"all"`` where the images come unsplit. ``shortcuts`` per head: every trait tried
-    on every class, the best first.
+    on every class, the best first. ``samples`` per head and class: the ids of a few images.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Audit:
     gray: int
     findings: tuple[Finding, ...]
     shortcuts: Mapping[str, tuple[Shortcut, ...]]
+    samples: Mapping[str, Mapping[str, tuple[str, ...]]]
     notes: tuple[str, ...]
 
     @property
@@ -125,6 +126,12 @@ def audit(
         gray=int(facts.is_gray.sum()),
         findings=tuple(sorted(findings, key=lambda finding: finding.severity != "wrong")),
         shortcuts=shortcuts,
+        samples={
+            head: {
+                name: some(dataset, labels == k) for k, name in enumerate(dataset.class_names[head])
+            }
+            for head, labels in dataset.labels.items()
+        },
         notes=dataset.notes,
     )
 

@@ -22,10 +22,10 @@ ODD_ASPECT = 3.0
 RARE = 0.05
 _PLAIN_MODES = frozenset({"RGB", "L", "P", "1"})
 _MODES = {
-    "RGBA": "transparent, and are read over white",
-    "LA": "transparent, and are read over white",
-    "PA": "transparent, and are read over white",
-    "CMYK": "in colours for print, and are converted",
+    "RGBA": "transparent, read over white",
+    "LA": "transparent, read over white",
+    "PA": "transparent, read over white",
+    "CMYK": "in colours for print, converted to those of a screen",
 }
 
 
@@ -76,15 +76,15 @@ def size_findings(dataset: Dataset, facts: ImageFacts) -> Iterator[Finding]:
         (scale > ODD_SIZE) & ~is_tiny,
         of_sizes,
         f"over {ODD_SIZE:g} times larger or smaller than most, which are about {typical} pixels: "
-        "look whether they are what the others are",
+        "look whether the same is shown there",
     )
     yield from _odd(
         dataset,
         "aspect",
         (aspect > ODD_ASPECT) & ~is_tiny,
         of_sizes,
-        f"over {ODD_ASPECT:g} times narrower or wider than most: they are squeezed badly unless "
-        "trained with --resize crop or --resize pad",
+        f"over {ODD_ASPECT:g} times narrower or wider than most, which a network's input distorts "
+        "unless it is made with --resize crop or --resize pad",
     )
     yield from _odd_modes(dataset, facts)
 
@@ -180,7 +180,7 @@ def _odd_modes(dataset: Dataset, facts: ImageFacts) -> Iterator[Finding]:
                 "mode",
                 facts.mode == mode,
                 modes,
-                _MODES.get(mode, "stored in an unusual way, and are converted to 8 bits")
+                _MODES.get(mode, "stored in an unusual way, converted to 8 bits")
                 + ", unlike nearly all others",
             )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -32,10 +32,17 @@ def suspicions(
                 yield _suspicion(dataset, facts, head, shortcut)
 
 
-def in_brief(shortcuts: tuple[Shortcut, ...]) -> str:
+def in_brief(shortcuts: Sequence[Shortcut]) -> str:
     """``height (99.7 %) or width (99.4 %)``: the traits that give one class away."""
     said = [f"{shortcut.trait} ({_percent(shortcut.accuracy.value)})" for shortcut in shortcuts]
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}"
+
+
+def some(dataset: Dataset, wanted: Array) -> tuple[str, ...]:
+    """A few of the images, drawn with a fixed seed so that the same data shows the same ones."""
+    rows = np.flatnonzero(wanted)
+    drawn = generator(0, "shown", len(rows)).choice(rows, min(SHOWN, len(rows)), replace=False)
+    return tuple(dataset.ids[row] for row in np.sort(drawn).tolist())
 
 
 def _suspicion(dataset: Dataset, facts: ImageFacts, head: str, shortcut: Shortcut) -> Finding:
@@ -49,8 +56,8 @@ def _suspicion(dataset: Dataset, facts: ImageFacts, head: str, shortcut: Shortcu
         sentence=_sentence(shortcut, values[is_class], values[is_other]),
         count=int(is_class.sum()),
         groups=(
-            Group(caption=shortcut.class_name, ids=_some(dataset, is_class)),
-            Group(caption="other classes", ids=_some(dataset, is_other)),
+            Group(caption=shortcut.class_name, ids=some(dataset, is_class)),
+            Group(caption="other classes", ids=some(dataset, is_other)),
         ),
         head=head,
         shortcut=shortcut,
@@ -65,8 +72,8 @@ def _sentence(shortcut: Shortcut, of_class: FloatArray, others: FloatArray) -> s
     else:
         written = TRAITS[shortcut.trait].written
         fact = (
-            f"pictures of {name} have a {shortcut.trait} of about {written(shortcut.typical)}, the "
-            f"others of about {written(shortcut.others)}"
+            f"the {shortcut.trait} of {name} is about {written(shortcut.typical)}, that of the "
+            f"others about {written(shortcut.others)}"
         )
     return (
         f"{fact}: that alone tells {name} from the rest in {_percent(figure.value)} of cases "
@@ -82,13 +89,6 @@ def _on_gray(name: str, of_class: float, others: float) -> str:
         word, of_class, others = "in colour", 1 - of_class, 1 - others
     most = f"every picture of {name} is" if of_class == 1 else f"{share(of_class)} of {name} are"
     return f"{most} {word}, {share(others) if others else 'none'} of the others"
-
-
-def _some(dataset: Dataset, wanted: Array) -> tuple[str, ...]:
-    """A few of the images, drawn with a fixed seed so that the same data shows the same ones."""
-    rows = np.flatnonzero(wanted)
-    drawn = generator(0, "shown", len(rows)).choice(rows, min(SHOWN, len(rows)), replace=False)
-    return tuple(dataset.ids[row] for row in np.sort(drawn).tolist())
 
 
 def _histogram(trait: str, of_class: FloatArray, others: FloatArray) -> Histogram:

@@ -16,6 +16,8 @@ from convoscope.data.facts import ImageFacts
 
 GRAY = "gray"
 
+_HUE_STEP = 0.04
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trait:
@@ -57,12 +59,16 @@ def _gray_or_colour(value: float) -> str:
 
 
 def _excess(channel: int) -> Callable[[ImageFacts], Array]:
-    """How far one channel of the border lies above the mean of the other two."""
+    """How far one channel of the border lies above the mean of the other two.
+
+    In steps of ``_HUE_STEP``: that gray pictures have no hue at all is their grayness, not a hue.
+    """
     others = [other for other in range(3) if other != channel]
 
     def values(facts: ImageFacts) -> Array:
         border = facts.border
-        return np.asarray(border[:, channel] - border[:, others].mean(axis=1))
+        excess = border[:, channel] - border[:, others].mean(axis=1)
+        return np.asarray(np.round(excess / _HUE_STEP) * _HUE_STEP + 0.0)
 
     return values
 

@@ -1,0 +1,149 @@
+"""Check a data set, say what is in it, divide it: everything before training that needs no network.
+
+Facts are gathered by decoding once, into an entry of the cache whose pictures are as small as the
+facts allow; the few pictures that are shown are opened again.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from convoscope.arrays import ByteArray, IntArray
+from convoscope.data.audit import Audit, audit, quick_findings, split_numbers
+from convoscope.data.cache import Decoded, decode
+from convoscope.data.class_indices import UNKNOWN
+from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
+from convoscope.data.decoding import open_image
+from convoscope.data.preprocessing import Preprocessing
+from convoscope.data.shortcuts import Shortcut
+from convoscope.data.sources import open_dataset
+from convoscope.data.splits import read_splits
+from convoscope.data.suspicions import in_brief
+from convoscope.jobs.progress import Progress, unwatched
+from convoscope.pictures.thumbnails import shrink
+
+_FACTS_ALONE = Preprocessing(size=(1, 1), order="gray")
+"""The pixels are not needed; 10,000 images then take 10 kB of the cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Checked:
+    """A data set that was checked; ``split`` holds the rows of a split file, if one was named."""
+
+    audit: Audit
+    decoded: Decoded
+    split: Mapping[SplitName, IntArray] | None
+
+
+def check(
+    data: str | Path,
+    *,
+    split: str | Path | None = None,
+    seed: int = 0,
+    progress: Progress = unwatched,
+) -> Checked:
+    """Look for everything that makes the figures of a network trained on ``data`` misleading.
+
+    ``split`` names a split file to check the images by, instead of the source's own split.
+
+    Raises:
+        DataError: if the data cannot be opened at all, or the split file is not of this data.
+        UnreadableImageError: if no image can be read.
+    """
+    dataset = open_dataset(data)
+    named = None if split is None else read_splits(Path(split), dataset).indices
+    decoded = facts_of_all(dataset, progress)
+    rows = None if named is None else _kept(named, dataset, decoded.dataset)
+    return Checked(
+        audit=audit(decoded, split=rows, seed=seed),
+        decoded=decoded,
+        split=rows,
+    )
+
+
+def facts_of_all(dataset: Dataset, progress: Progress = unwatched) -> Decoded:
+    """The facts of every image that can be read; the decoded images themselves are of no use."""
+    return decode(
+        dataset,
+        preprocessing=_FACTS_ALONE,
+        skip_unreadable=True,
+        progress=lambda done, total: progress("reading", done, total),
+    )
+
+
+def small_pictures(checked: Checked, ids: Iterable[str]) -> dict[str, ByteArray]:
+    """A small picture (H, W, C) uint8 of each of those images, in its own aspect, by its id."""
+    dataset = checked.decoded.dataset
+    rows = {name: row for row, name in enumerate(dataset.ids)}
+    found = {}
+    for name in dict.fromkeys(ids):
+        if name in rows:
+            (found[name],) = shrink(whole_picture(dataset, rows[name])[None])
+    return found
+
+
+def whole_picture(dataset: Dataset, row: int) -> ByteArray:
+    """An image as it is, (H, W, C) uint8.
+
+    Raises:
+        UnreadableImageError: if it has been taken away since it was decoded.
+    """
+    if dataset.files is not None:
+        return open_image(dataset.files[row])
+    assert dataset.pixels is not None, "a data set has files or pixels"
+    return np.asarray(dataset.pixels[row], np.uint8)
+
+
+def described(checked: Checked, ids: Iterable[str]) -> dict[str, str]:
+    """What each of those images is said to be, by its id: ``"cat, train"``."""
+    dataset = checked.decoded.dataset
+    rows = {name: row for row, name in enumerate(dataset.ids)}
+    split_of = split_numbers(dataset, checked.split)
+    return {name: _described(dataset, rows[name], split_of) for name in ids if name in rows}
+
+
+def training_notes(decoded: Decoded, data: str) -> tuple[str, ...]:
+    """What the check would say that training does not say anyway, in one line; or none."""
+    said = []
+    suspected: dict[str, list[Shortcut]] = {}
+    for finding in quick_findings(decoded.dataset, decoded.facts):
+        if finding.shortcut is None:
+            said.append(finding.sentence)
+        else:
+            suspected.setdefault(finding.shortcut.class_name, []).append(finding.shortcut)
+    for name, shortcuts in suspected.items():
+        said.append(f"{name} can be told from the rest by {in_brief(shortcuts)} alone")
+    if not said:
+        return ()
+    return (f"data check: {'; '.join(said)}; see  convoscope data check {shlex.quote(data)}",)
+
+
+def _kept(
+    split: Mapping[SplitName, IntArray], dataset: Dataset, readable: Dataset
+) -> dict[SplitName, IntArray]:
+    """The rows of a split of ``dataset`` as rows of what is left of it."""
+    if len(readable) == len(dataset):
+        return dict(split)
+    place = {name: row for row, name in enumerate(readable.ids)}
+    return {
+        name: np.array(
+            [place[dataset.ids[row]] for row in rows.tolist() if dataset.ids[row] in place],
+            np.int64,
+        )
+        for name, rows in split.items()
+    }
+
+
+def _described(dataset: Dataset, row: int, split_of: IntArray | None) -> str:
+    words = []
+    for head, labels in dataset.labels.items():
+        label = int(labels[row])
+        words.append(dataset.class_names[head][label] if label != UNKNOWN else "no label")
+    if split_of is not None and split_of[row] >= 0:
+        words.append(SPLIT_NAMES[split_of[row]])
+    return ", ".join(words)

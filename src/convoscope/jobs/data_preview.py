@@ -1,0 +1,118 @@
+"""A picture of the pictures: samples of each class, and what augmentation makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from convoscope.arrays import ByteArray, generator
+from convoscope.data.augment import Policy, augment, find_policy
+from convoscope.data.dataset import Dataset
+from convoscope.data.decoding import network_input
+from convoscope.data.preprocessing import Preprocessing, Resize
+from convoscope.data.sources import open_dataset
+from convoscope.disk import write_bytes
+from convoscope.errors import DataError, SettingsError, UnreadableImageError
+from convoscope.jobs.data_check import whole_picture
+from convoscope.pictures.grids import Row, grid
+
+COLUMNS = 8
+_SIDE = 128
+_MANY_ROWS = 24
+
+
+def preview(
+    data: str | Path,
+    out: str | Path,
+    *,
+    augmentation: str = "none",
+    columns: int = COLUMNS,
+    size: int | None = None,
+    resize: Resize = "squash",
+    seed: int = 0,
+) -> Path:
+    """Write a PNG with a row per class: samples as a network of input ``size`` sees them.
+
+    Without ``size`` that is 128 pixels, or the images' own where they lie in memory. With an
+    augmentation one sample of the class, and then what the first epochs of training with this seed
+    would see of it. Several heads follow each other. Only the images that are shown are opened;
+    those that cannot be read are passed over.
+
+    Raises:
+        UnknownNameError: if there is no such augmentation; names the nearest.
+        SettingsError: if a number is out of range.
+        DataError: if the data cannot be opened, or no image of a class can be read.
+        StorageError: if the picture cannot be written.
+    """
+    policy = find_policy(augmentation)
+    for name, value, most in (("columns", columns, 40), ("size", size or 1, 1024)):
+        if not 1 <= value <= most:
+            raise SettingsError(
+                f"{name} must be a number from 1 to {most}, got {value}: choose one in between"
+            )
+    dataset = open_dataset(data)
+    shape = Preprocessing(size=_size(dataset, size), resize=resize)
+    rows = list(_rows(dataset, shape, policy, columns, seed))
+    height, width = shape.size
+    title = f"{dataset.name}, {height} x {width}, {resize}"
+    if policy.changes:
+        title += f": first as it is, then as augmented with {augmentation}"
+    cell = 112 if len(rows) <= _MANY_ROWS else 64
+    path = Path(out)
+    write_bytes(path, grid(rows, cell=cell, title=title))
+    return path
+
+
+def _size(dataset: Dataset, size: int | None) -> tuple[int, int]:
+    if size is None and dataset.pixels is not None:
+        return dataset.pixels.shape[1], dataset.pixels.shape[2]
+    return (size or _SIDE, size or _SIDE)
+
+
+def _rows(
+    dataset: Dataset, shape: Preprocessing, policy: Policy, columns: int, seed: int
+) -> Iterator[Row]:
+    """A row per head and class; a class without images has none."""
+    for head, names in dataset.class_names.items():
+        for k, name in enumerate(names):
+            rows = np.flatnonzero(dataset.labels[head] == k)
+            if len(rows):
+                title = name if len(dataset.class_names) == 1 else f"{head}: {name}"
+                order = generator(seed, "preview", head, k).permutation(rows).tolist()
+                samples = _samples(dataset, order, shape, 1 if policy.changes else columns)
+                yield _row(title, samples, policy, columns, seed)
+
+
+def _row(
+    name: str, samples: list[tuple[int, ByteArray]], policy: Policy, columns: int, seed: int
+) -> Row:
+    if not policy.changes:
+        return Row(name=name, images=[image for _, image in samples])
+    ((row, image),) = samples
+    changed = [
+        augment(image, policy, generator(seed, "augment", epoch, row))
+        for epoch in range(1, columns)
+    ]
+    return Row(name=name, images=[image, *changed], apart=1)
+
+
+def _samples(
+    dataset: Dataset, order: list[int], shape: Preprocessing, count: int
+) -> list[tuple[int, ByteArray]]:
+    """The first ``count`` images in that order that can be read, with their rows."""
+    found: list[tuple[int, ByteArray]] = []
+    for row in order:
+        if len(found) == count:
+            break
+        try:
+            found.append((row, network_input(whole_picture(dataset, row), shape)))
+        except UnreadableImageError:
+            continue
+    if not found:
+        raise DataError(
+            f"{dataset.place}: every class must have an image that can be read, that of "
+            f"{dataset.ids[order[0]]!r} has none: mend the images, or leave the class out"
+        )
+    return found
