@@ -20,17 +20,9 @@ from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.numpy.blocks import each, image_blocks
+from convoscope.engines.numpy.composition import Back, Gradients, Operation, activated, chained
 from convoscope.engines.numpy.journey import Journey
-from convoscope.engines.numpy.operations import (
-    Back,
-    Gradients,
-    Operation,
-    Pass,
-    activated,
-    chained,
-    image_operation,
-    layer_operation,
-)
+from convoscope.engines.numpy.operations import Pass, image_operation, layer_operation
 
 
 def trunk(

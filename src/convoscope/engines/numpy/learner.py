@@ -17,11 +17,12 @@ from convoscope.engines.learning import (
     multipliers,
     undecayed,
 )
+from convoscope.engines.numpy.composition import Gradients
 from convoscope.engines.numpy.forward import back_through_all, heads, trunk
 from convoscope.engines.numpy.functional import sigmoid_cross_entropy, softmax_cross_entropy
 from convoscope.engines.numpy.journey import Journey
 from convoscope.engines.numpy.network import NumpyNetwork
-from convoscope.engines.numpy.operations import Gradients, Pass
+from convoscope.engines.numpy.operations import Pass
 from convoscope.engines.numpy.optimisers import Rates, advance, moment_names
 from convoscope.engines.weights import check_shapes, dropout_mask
 from convoscope.network import HeadLoss, Network, Optimiser

@@ -7,9 +7,9 @@ of these arguments become ``{"layer.parameter": gradient}``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -29,33 +29,24 @@ from convoscope.architecture.layers import (
     MaxPool2d,
     SeparableConv2d,
 )
-from convoscope.architecture.protocol import ActivationName, Shape
+from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.numpy import functional
-from convoscope.engines.numpy.functional import Backward, Outer, Sliding, Way
+from convoscope.engines.numpy.composition import (
+    Back,
+    Gradients,
+    Operation,
+    activated,
+    chained,
+    named,
+    plain,
+)
+from convoscope.engines.numpy.functional import Backward, Sliding
 from convoscope.engines.numpy.journey import Journey
 from convoscope.errors import ArchitectureError
 
-Gradient: TypeAlias = Array | Outer
-Gradients: TypeAlias = dict[str, Gradient]
 Drop: TypeAlias = Callable[[str, Shape, float], Array]
-
-
-class Back(Protocol):
-    """The way back through an operation; a gradient of ``None`` means that none has come."""
-
-    def __call__(self, grad: Array | None, journey: Journey) -> tuple[Array | None, Gradients]:
-        """The gradient of what the operation was given, and those of its parameters."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """What a layer, or a chain of them, computes; ``learns`` if some parameter of it does."""
-
-    run: Callable[[Array], tuple[Array, Back]]
-    learns: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,15 +98,15 @@ def layer_operation(layer: AnyLayer, forward: Pass) -> Operation:
         case MaxPool2d() | AvgPool2d():
             pool = functional.max_pool2d if isinstance(layer, MaxPool2d) else functional.avg_pool2d
             sliding = _sliding(layer, forward.places[layer.name])
-            return _plain(lambda maps: pool(maps, sliding))
+            return plain(lambda maps: pool(maps, sliding))
         case GlobalMaxPool():
-            return _plain(functional.global_max_pool)
+            return plain(functional.global_max_pool)
         case GlobalAvgPool():
-            return _plain(functional.global_avg_pool)
+            return plain(functional.global_avg_pool)
         case Flatten():
-            return _plain(lambda x: functional.flatten(x) if x.ndim == 4 else _unchanged(x))
+            return plain(lambda x: functional.flatten(x) if x.ndim == 4 else _unchanged(x))
         case Activation():
-            return _plain(functional.ACTIVATIONS[layer.function])
+            return plain(functional.ACTIVATIONS[layer.function])
         case Dropout():
             return _dropout(layer, forward)
         case _:
@@ -159,26 +150,6 @@ def image_operation(preprocessing: Preprocessing, dtype: DTypeLike) -> Operation
     return Operation(run)
 
 
-def activated(operation: Operation, activation: ActivationName | None) -> Operation:
-    """The operation and then the activation, which writes over the operation's output."""
-    if activation is None:
-        return operation
-    activate = functional.ACTIVATIONS[activation]
-
-    def run(x: Array) -> tuple[Array, Back]:
-        y, back = operation.run(x)
-        y, back_activation = activate(y, out=y)
-
-        def backward(grad: Array | None, journey: Journey) -> tuple[Array | None, Gradients]:
-            if grad is not None:
-                (grad,) = back_activation(grad, Way(relu_rule=journey.relu_rule))
-            return back(grad, journey)
-
-        return y, backward
-
-    return Operation(run, operation.learns)
-
-
 def _conv(layer: Conv2d, forward: Pass) -> Operation:
     place = forward.places[layer.name]
     kernel, bias = _to_kernel(forward.required(layer, "weight")), forward.parameter(layer, "bias")
@@ -191,7 +162,7 @@ def _conv(layer: Conv2d, forward: Pass) -> Operation:
             return functional.depthwise_conv2d(maps, kernel, bias, sliding)
         return functional.grouped_conv2d(maps, kernel, bias, sliding, groups)
 
-    return activated(_named(convolution, layer, forward, "weight", "bias"), layer.activation)
+    return activated(_learning(convolution, layer, forward, "weight", "bias"), layer.activation)
 
 
 def _separable_conv(layer: SeparableConv2d, forward: Pass) -> Operation:
@@ -200,13 +171,13 @@ def _separable_conv(layer: SeparableConv2d, forward: Pass) -> Operation:
     depthwise = _to_kernel(forward.required(layer, "depthwise"))
     pointwise = _to_kernel(forward.required(layer, "pointwise"))
     bias = forward.parameter(layer, "bias")
-    by_channel = _named(
+    by_channel = _learning(
         lambda maps: functional.depthwise_conv2d(maps, depthwise, None, sliding),
         layer,
         forward,
         "depthwise",
     )
-    mix = _named(
+    mix = _learning(
         lambda maps: functional.conv2d(maps, pointwise, bias, point),
         layer,
         forward,
@@ -218,7 +189,7 @@ def _separable_conv(layer: SeparableConv2d, forward: Pass) -> Operation:
 
 def _dense(layer: Dense, forward: Pass) -> Operation:
     weight, bias = forward.required(layer, "weight"), forward.parameter(layer, "bias")
-    operation = _named(
+    operation = _learning(
         lambda vectors: functional.dense(vectors, weight, bias), layer, forward, "weight", "bias"
     )
     return activated(operation, layer.activation)
@@ -241,13 +212,13 @@ def _batch_norm(layer: BatchNorm, forward: Pass) -> Operation:
         return functional.fixed_norm(x, weight, bias, (running[0], running[1]), layer.eps)
 
     operation = learning if forward.learns(layer) else fixed
-    return _named(operation, layer, forward, "weight", "bias")
+    return _learning(operation, layer, forward, "weight", "bias")
 
 
 def _dropout(layer: Dropout, forward: Pass) -> Operation:
     drop = forward.drop
     if drop is None or layer.rate == 0:
-        return _plain(_unchanged)
+        return plain(_unchanged)
 
     def run(x: Array) -> tuple[Array, Backward]:
         shape = (len(x), *forward.places[layer.name].output_shape)
@@ -255,80 +226,18 @@ def _dropout(layer: Dropout, forward: Pass) -> Operation:
         inside = kept.transpose(0, 2, 3, 1) if x.ndim == 4 else kept
         return functional.dropout(x, inside, layer.rate)
 
-    return _plain(run)
+    return plain(run)
 
 
-def chained(operations: Sequence[Operation]) -> Operation:
-    """The operations one after the other. The way back ends where nobody asks for more."""
-    learns_before = [any(one.learns for one in operations[:i]) for i in range(len(operations))]
-
-    def run(x: Array) -> tuple[Array, Back]:
-        backs = []
-        for operation in operations:
-            x, back = operation.run(x)
-            backs.append(back)
-
-        def backward(grad: Array | None, journey: Journey) -> tuple[Array | None, Gradients]:
-            gradients: Gradients = {}
-            for i in reversed(range(len(backs))):
-                inputs = journey.inputs or learns_before[i]
-                if not inputs and not operations[i].learns:
-                    return None, gradients
-                grad, more = backs[i](grad, journey.asking(inputs=inputs))
-                gradients |= more
-                if journey.is_over:
-                    return None, gradients
-            return grad, gradients
-
-        return x, backward
-
-    return Operation(run, any(operation.learns for operation in operations))
-
-
-def _named(
+def _learning(
     function: Callable[[Array], tuple[Array, Backward]],
     layer: AnyLayer,
     forward: Pass,
     *parameters: str,
 ) -> Operation:
-    """A function whose gradients, after that of its input, are those of the layer's parameters."""
+    """The function, whose arguments after the first are these parameters of the layer."""
     names = [f"{layer.name}.{parameter}" for parameter in parameters]
-    learning = [name in forward.learning for name in names]
-
-    def run(x: Array) -> tuple[Array, Back]:
-        y, back = function(x)
-
-        def backward(grad: Array | None, journey: Journey) -> tuple[Array | None, Gradients]:
-            if grad is None:
-                return None, {}
-            way = Way(relu_rule=journey.relu_rule, inputs=journey.inputs, parameters=any(learning))
-            grad_input, *grads = back(grad, way)
-            asked = zip(names, grads, learning, strict=False)
-            return grad_input, {
-                name: _to_waist(value)
-                for name, value, is_learning in asked
-                if is_learning and value is not None
-            }
-
-        return y, backward
-
-    return Operation(run, any(learning))
-
-
-def _plain(function: Callable[[Array], tuple[Array, Backward]]) -> Operation:
-    """A function without parameters."""
-
-    def run(x: Array) -> tuple[Array, Back]:
-        y, back = function(x)
-
-        def backward(grad: Array | None, journey: Journey) -> tuple[Array | None, Gradients]:
-            if grad is None or not journey.inputs:
-                return None, {}
-            return back(grad, Way(relu_rule=journey.relu_rule, parameters=False))[0], {}
-
-        return y, backward
-
-    return Operation(run)
+    return named(function, names, forward.learning)
 
 
 def _unchanged(x: Array) -> tuple[Array, Backward]:
@@ -353,10 +262,3 @@ def _count(place: Place) -> tuple[int, int]:
 def _to_kernel(weight: FloatArray) -> FloatArray:
     """(F, C, k, k), as at the waist, to (k, k, C, F), as a matrix product wants it."""
     return np.ascontiguousarray(weight.transpose(2, 3, 1, 0))
-
-
-def _to_waist(gradient: Gradient) -> Gradient:
-    """A kernel's gradient (k, k, C, F) as (F, C, k, k); others as they are."""
-    if isinstance(gradient, Outer) or gradient.ndim != 4:
-        return gradient
-    return gradient.transpose(3, 2, 0, 1)

@@ -14,8 +14,8 @@ import numpy as np
 
 from convoscope.arrays import Array, FloatArray
 from convoscope.engines.numpy.blocks import each, spans
+from convoscope.engines.numpy.composition import Gradient, Gradients
 from convoscope.engines.numpy.functional import Outer
-from convoscope.engines.numpy.operations import Gradient, Gradients
 from convoscope.network import Optimiser
 
 _BLOCK = 1 << 18  # values whose gradient is computed at a time

@@ -12,9 +12,10 @@ from convoscope.architecture.branches import AnyLayer
 from convoscope.architecture.graph import Architecture, branches, unknown_layer
 from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
+from convoscope.engines.numpy.composition import Back
 from convoscope.engines.numpy.forward import back_through_all, chain, to_inside, to_waist, trunk
 from convoscope.engines.numpy.journey import Journey
-from convoscope.engines.numpy.operations import Back, Pass
+from convoscope.engines.numpy.operations import Pass
 from convoscope.engines.targets import no_logits, not_downstream, not_traced, seed
 from convoscope.network import ClassLogit, ReluRule, Target
 
