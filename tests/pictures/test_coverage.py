@@ -18,7 +18,7 @@ def test_the_curve_goes_from_the_surest_image_to_all_of_them(drawing: type[Drawi
     assert len(points) == 50
     assert [x for x, _ in points] == sorted(x for x, _ in points)
     assert [y for _, y in points] == sorted(y for _, y in points)
-    assert points[-1][0] == 372
+    assert points[-1][0] == 276
     assert "test 80 % at full coverage" in (picture.root.get("aria-label") or "").replace(
         "\N{NO-BREAK SPACE}", " "
     )

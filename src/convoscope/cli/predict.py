@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from convoscope.jobs.predict import ImagePrediction
     from convoscope.network import Engine
 
+NOT_CALIBRATED = (
+    "note: this run has no validation predictions to calibrate on, so its probabilities are as the "
+    "network says them"
+)
+
 
 @click.command("predict")
 @click.argument("run", type=click.Path(path_type=Path))
@@ -24,6 +29,12 @@ if TYPE_CHECKING:
     "images", nargs=-1, required=True, metavar="IMAGE|DIR...", type=click.Path(path_type=Path)
 )
 @click.option("--top", "-k", default=3, show_default=True, help="So many classes per image.")
+@click.option(
+    "--abstain-below",
+    type=float,
+    metavar="PROBABILITY",
+    help="Say 'not sure' where the best class is less probable, by calibrated probabilities.",
+)
 @click.option("--engine", type=click.Choice(["torch", "numpy"]), help="Compute on that engine.")
 @click.option("--device", "-d", default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -34,6 +45,7 @@ def predict(
     run: Path,
     images: tuple[Path, ...],
     top: int,
+    abstain_below: float | None,
     engine: Engine | None,
     device: str,
     as_json: bool,
@@ -46,17 +58,36 @@ def predict(
     \b
     convoscope predict runs/photos-small-1 cat.jpg
     convoscope predict runs/photos-small-1 holiday/ --csv > holiday.csv
+    convoscope predict runs/photos-small-1 holiday/ --abstain-below 0.8
     """  # noqa: D301 - click reads the backspace
     if as_json and as_csv:
         raise click.UsageError("choose one of --json and --csv", ctx)
     from convoscope.cli import tables
     from convoscope.cli.progress import display
     from convoscope.jobs import predict as job
+    from convoscope.runs import Run
+    from convoscope.runs.calibration import calibration_of
 
     with display(tables.console(is_error=True), is_quiet=True) as show:
-        found = job.predict(run, images, top=top, engine=engine, device=device, progress=show.stage)
+        found = job.predict(
+            run,
+            images,
+            top=top,
+            abstain_below=abstain_below,
+            engine=engine,
+            device=device,
+            progress=show.stage,
+        )
+    is_calibrated = abstain_below is not None and calibration_of(Run(run)) is not None
+    if abstain_below is not None and not is_calibrated:
+        click.echo(NOT_CALIBRATED, err=True)
     if as_json:
-        content = {"run": str(run), "images": [image.to_json() for image in found]}
+        content = {
+            "run": str(run),
+            "abstain_below": abstain_below,
+            "is_calibrated": is_calibrated,
+            "images": [image.to_json() for image in found],
+        }
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     elif as_csv:
         click.echo(csv_text(found), nl=False)
@@ -66,16 +97,21 @@ def predict(
 
 
 def csv_text(found: Sequence[ImagePrediction]) -> str:
-    """A line per image, head and rank; an unreadable image has a line with its problem alone."""
+    """A line per image, head and rank; an unreadable image has a line with its problem alone.
+
+    ``not_sure`` is 1 where the head would rather not say, else 0.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["file", "head", "rank", "class", "probability", "problem"])
+    writer.writerow(["file", "head", "rank", "class", "probability", "not_sure", "problem"])
     for image in found:
         if image.problem is not None:
-            writer.writerow([image.file, "", "", "", "", image.problem])
+            writer.writerow([image.file, "", "", "", "", "", image.problem])
         for head, classes in image.heads.items():
+            unsure = int(head in image.not_sure)
             for rank, best in enumerate(classes, start=1):
-                writer.writerow([image.file, head, rank, best.name, f"{best.probability:.6f}", ""])
+                said = (best.name, f"{best.probability:.6f}")
+                writer.writerow([image.file, head, rank, *said, unsure, ""])
     return stream.getvalue()
 
 
@@ -87,6 +123,8 @@ def _print_table(found: Sequence[ImagePrediction]) -> None:
     for image in found:
         for head, classes in image.heads.items():
             said = ", ".join(f"{best.name} {best.probability:.1%}" for best in classes)
+            if head in image.not_sure:
+                said = f"not sure ({said})"
             names = [str(image.file), *([head] if has_heads else [])]
             table.add_row(*names, said)
     if table.row_count:

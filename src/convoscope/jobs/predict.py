@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.trained import class_names, trained_network
 from convoscope.network import Engine, Network
 from convoscope.runs import Run, open_run
+from convoscope.runs.calibration import RunCalibration, calibration_of
 
 _BATCH = 64
 
@@ -40,12 +41,14 @@ class ClassProbability:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePrediction:
     """What the network said of one file: per head its most probable classes, best first; or, in
-    ``problem``, why the file could not be read.
+    ``problem``, why the file could not be read. ``not_sure`` names the heads that would rather
+    not say, because their best class is less probable than was asked for.
     """
 
     file: Path
     heads: Mapping[str, tuple[ClassProbability, ...]]
     problem: str | None = None
+    not_sure: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object of ``predict --json``."""
@@ -53,7 +56,12 @@ class ImagePrediction:
             head: [{"class": found.name, "probability": found.probability} for found in best]
             for head, best in self.heads.items()
         }
-        return {"file": str(self.file), "heads": heads, "problem": self.problem}
+        return {
+            "file": str(self.file),
+            "heads": heads,
+            "not_sure": list(self.not_sure),
+            "problem": self.problem,
+        }
 
 
 def predict(
@@ -61,6 +69,7 @@ def predict(
     images: str | Path | Sequence[str | Path],
     *,
     top: int = 3,
+    abstain_below: float | None = None,
     engine: Engine | None = None,
     device: str = "auto",
     progress: Progress = unwatched,
@@ -68,24 +77,32 @@ def predict(
     """What is in each image, in the order given; of a folder every file below it, by name.
 
     A file that cannot be read has a ``problem`` and no heads; the others are not held up by it.
+    With ``abstain_below``, a probability, all probabilities are calibrated by the run's
+    temperature, and a head whose best class is less probable is ``not_sure``.
 
     Raises:
         DataError: if a file or folder is not there, or a folder holds no image.
         RunError: if the run has no trained model.
-        SettingsError: if ``top`` is below 1.
+        SettingsError: if ``top`` is below 1, or ``abstain_below`` does not lie in [0, 1].
     """
     if top < 1:
         raise SettingsError(f"top must be at least 1 class, got {top}: 3 is usual")
+    if abstain_below is not None and not 0 <= abstain_below <= 1:
+        raise SettingsError(
+            f"abstain_below must be a probability between 0 and 1, got {abstain_below}: 0.8 keeps "
+            "silent where the network is less than 80 % sure"
+        )
     opened = run if isinstance(run, Run) else open_run(run)
     named = [images] if isinstance(images, str | Path) else images
     files = find_images([Path(name) for name in named])
     network = trained_network(opened, engine=engine, device=device)
     names = class_names(opened)
+    calibration = None if abstain_below is None else calibration_of(opened)
     found: list[ImagePrediction] = []
     for start in range(0, len(files), _BATCH):
-        found += _batch(network, names, files[start : start + _BATCH], top)
+        found += _batch(network, names, files[start : start + _BATCH], top, calibration)
         progress("predicting", len(found), len(files))
-    return found
+    return found if abstain_below is None else [_silent(image, abstain_below) for image in found]
 
 
 def find_images(named: Iterable[Path]) -> list[Path]:
@@ -108,8 +125,18 @@ def find_images(named: Iterable[Path]) -> list[Path]:
     return files
 
 
+def _silent(image: ImagePrediction, threshold: float) -> ImagePrediction:
+    """The same prediction, with the heads named that are less sure than ``threshold``."""
+    unsure = (head for head, best in image.heads.items() if best[0].probability < threshold)
+    return replace(image, not_sure=tuple(unsure))
+
+
 def _batch(
-    network: Network, names: Mapping[str, tuple[str, ...]], files: Sequence[Path], top: int
+    network: Network,
+    names: Mapping[str, tuple[str, ...]],
+    files: Sequence[Path],
+    top: int,
+    calibration: RunCalibration | None,
 ) -> list[ImagePrediction]:
     pixels: dict[Path, ByteArray] = {}
     problems: dict[Path, str] = {}
@@ -118,7 +145,9 @@ def _batch(
             pixels[file] = network_pixels(file, network.preprocessing)
         except UnreadableImageError as error:
             problems[file] = str(error)
-    said = _most_probable(network, names, list(pixels.values()), top) if pixels else iter(())
+    said: Iterator[dict[str, tuple[ClassProbability, ...]]] = iter(())
+    if pixels:
+        said = _most_probable(network, names, list(pixels.values()), top, calibration)
     best = dict(zip(pixels, said, strict=True))
     return [
         ImagePrediction(file=file, heads=best.get(file, {}), problem=problems.get(file))
@@ -148,7 +177,11 @@ def _is_image(file: Path) -> bool:
 
 
 def _most_probable(
-    network: Network, names: Mapping[str, tuple[str, ...]], pixels: list[ByteArray], top: int
+    network: Network,
+    names: Mapping[str, tuple[str, ...]],
+    pixels: list[ByteArray],
+    top: int,
+    calibration: RunCalibration | None,
 ) -> Iterator[dict[str, tuple[ClassProbability, ...]]]:
     logits = network.logits(np.stack(pixels).transpose(0, 3, 1, 2))
     unknown = np.full(len(pixels), -1, dtype=np.int64)
@@ -160,6 +193,8 @@ def _most_probable(
         labels=dict.fromkeys(logits, unknown),
         class_names=names,
     )
+    if calibration is not None:
+        said = calibration.predictions(said)
     probabilities = {head: found.probabilities() for head, found in said.heads.items()}
     for row in range(len(pixels)):
         yield {

@@ -16,6 +16,7 @@ from convoscope.arrays import FloatArray
 from convoscope.data.splits import write_splits
 from convoscope.errors import ConvoscopeError, DivergedError, RunError, StorageError
 from convoscope.jobs import environment
+from convoscope.jobs.calibrate import calibrate
 from convoscope.jobs.folder import claim
 from convoscope.jobs.learning import FreshNetwork, fresh_network, teach
 from convoscope.jobs.predictions import predictions_of
@@ -178,6 +179,7 @@ def _write_outcome(
     ]
     for predictions in said:
         run.write_predictions(predictions)
+    calibrate(run)
     rows = {name: row for row, name in enumerate(prepared.dataset.ids)}
     shown = pictures_needed(said)
     pictures = prepared.decoded.images[np.array([rows[name] for name in shown], dtype=np.int64)]

@@ -14,8 +14,8 @@ from convoscope.arrays import FloatArray
 from convoscope.pictures.axes import Frame, Scale, draw_axes, percent
 from convoscope.pictures.svg import element, number, picture, text
 
-_WIDTH, _HEIGHT = 460.0, 290.0
-_FRAME = Frame(left=50, top=46, right=372, bottom=246)
+_WIDTH, _HEIGHT = 360.0, 292.0
+_FRAME = Frame(left=46, top=34, right=276, bottom=248)
 _MOST_POINTS = 400
 _LABEL_GAP = 15.0
 
@@ -91,7 +91,7 @@ def _path(curve: Kept, across: Scale, up: Scale) -> str:
 def _mark(threshold: Threshold, across: Scale, up: Scale) -> Markup:
     x, y = across(threshold.coverage), up(threshold.accuracy)
     return element("circle", cx=x, cy=y, r=4.5, class_="dot") + text(
-        x, y - 10, threshold.name, class_="small middle strong"
+        x - 8, y + 16, threshold.name, class_="small end strong"
     )
 
 

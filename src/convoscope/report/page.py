@@ -6,6 +6,7 @@ from pathlib import Path
 
 from convoscope import disk
 from convoscope.report import material
+from convoscope.report.confidence import confidence
 from convoscope.report.headline import headline
 from convoscope.report.heads import head_sections
 from convoscope.report.learning import learning
@@ -42,6 +43,7 @@ def render(contents: Contents) -> str:
         banners=material.banners(contents),
         learning=learning(contents),
         heads=head_sections(contents),
+        confidence=confidence(contents),
         data=material.head_data(contents),
         preprocessing=material.preprocessing(contents),
         network=material.network(contents),

@@ -14,6 +14,7 @@ from convoscope.errors import ReconciliationError, RunError
 from convoscope.metrics.predictions import Predictions
 from convoscope.metrics.reconciliation import reconcile
 from convoscope.metrics.summary import SplitMetrics, summarise
+from convoscope.runs.calibration import RunCalibration, calibration_of
 from convoscope.runs.record import RunRecord
 from convoscope.runs.store import Run
 
@@ -30,6 +31,7 @@ class Contents:
     samples: Mapping[str, ByteArray]
     model: Mapping[str, Any]
     analysis: Analysis
+    calibration: RunCalibration | None
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -80,6 +82,7 @@ def read(run: Run) -> Contents:
         samples=run.samples(),
         model=run.model(),
         analysis=analyse(read_architecture(run.architecture_file)),
+        calibration=calibration_of(run),
     )
 
 

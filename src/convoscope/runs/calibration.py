@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from convoscope.errors import RunError
@@ -59,9 +60,10 @@ def choose_calibration(run: Run) -> RunCalibration | None:
     """Choose each head's temperature on the saved validation predictions, if there are any."""
     if CHOSEN_ON not in run.splits():
         return None
-    heads = run.predictions(CHOSEN_ON).heads
     found = {
-        name: choose_temperature(said) for name, said in heads.items() if (said.labels >= 0).any()
+        name: choose_temperature(said)
+        for name, said in run.predictions(CHOSEN_ON).heads.items()
+        if (said.labels >= 0).any() and np.isfinite(said.logits).all()
     }
     return RunCalibration(temperatures=found) if found else None
 
