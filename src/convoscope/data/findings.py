@@ -53,12 +53,21 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clue:
+    """A trait that alone gives a class away, in a sentence and as a distribution."""
+
+    shortcut: Shortcut
+    sentence: str
+    histogram: Histogram
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that a person should know.
 
-    ``count`` says how many images, or groups of images, it is about; all of them are in
-    ``groups``, except those of a shortcut and of missing classes, which only show some. ``head``
-    is there where it is about classes, ``shortcut`` and ``histogram`` where a trait gives one away.
+    ``count`` says how many images, groups of images or classes it is about; all images are in
+    ``groups``, except those of a shortcut, of which some are. ``head`` is there where it is about
+    classes, ``clues`` where shortcuts give one away, the best first.
     """
 
     kind: Kind
@@ -67,8 +76,7 @@ class Finding:
     count: int
     groups: tuple[Group, ...] = ()
     head: str | None = None
-    shortcut: Shortcut | None = None
-    histogram: Histogram | None = None
+    clues: tuple[Clue, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``data check --json`` prints for it."""
@@ -81,10 +89,15 @@ class Finding:
         }
         if self.head is not None:
             content["head"] = self.head
-        if self.shortcut is not None:
-            content["shortcut"] = shortcut_json(self.shortcut)
-        if self.histogram is not None:
-            content["histogram"] = asdict(self.histogram)
+        if self.clues:
+            content["clues"] = [
+                {
+                    **shortcut_json(clue.shortcut),
+                    "sentence": clue.sentence,
+                    "histogram": asdict(clue.histogram),
+                }
+                for clue in self.clues
+            ]
         return content
 
 

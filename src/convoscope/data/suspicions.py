@@ -10,7 +10,7 @@ from convoscope.arrays import Array, FloatArray, IntArray, generator
 from convoscope.data.class_indices import UNKNOWN
 from convoscope.data.dataset import Dataset
 from convoscope.data.facts import ImageFacts
-from convoscope.data.findings import Finding, Group, Histogram
+from convoscope.data.findings import Clue, Finding, Group, Histogram
 from convoscope.data.shortcuts import Shortcut
 from convoscope.data.traits import GRAY, TRAITS, share
 
@@ -21,15 +21,16 @@ _BINS = 32
 def suspicions(
     dataset: Dataset, facts: ImageFacts, shortcuts: Mapping[str, tuple[Shortcut, ...]]
 ) -> Iterator[Finding]:
-    """A finding for each trait that alone gives a class away.
+    """A finding for each class that a trait alone gives away, with every such trait.
 
     Of two classes only the first is named: what tells it from the other tells the other from it.
     """
     for head, found in shortcuts.items():
         names = dataset.class_names[head]
-        for shortcut in found:
-            if shortcut.is_suspicious and (len(names) > 2 or shortcut.class_name == names[0]):
-                yield _suspicion(dataset, facts, head, shortcut)
+        for name in names if len(names) > 2 else names[:1]:
+            clues = tuple(s for s in found if s.class_name == name and s.is_suspicious)
+            if clues:
+                yield _suspicion(dataset, facts, head, clues)
 
 
 def in_brief(shortcuts: Sequence[Shortcut]) -> str:
@@ -45,23 +46,38 @@ def some(dataset: Dataset, wanted: Array) -> tuple[str, ...]:
     return tuple(dataset.ids[row] for row in np.sort(drawn).tolist())
 
 
-def _suspicion(dataset: Dataset, facts: ImageFacts, head: str, shortcut: Shortcut) -> Finding:
+def _suspicion(
+    dataset: Dataset, facts: ImageFacts, head: str, shortcuts: Sequence[Shortcut]
+) -> Finding:
+    name = shortcuts[0].class_name
     labels = dataset.labels[head]
-    is_class = labels == dataset.class_names[head].index(shortcut.class_name)
+    is_class = labels == dataset.class_names[head].index(name)
     is_other = ~is_class & (labels != UNKNOWN)
-    values = np.asarray(TRAITS[shortcut.trait].values(facts), np.float64)
+    clues = tuple(_clue(shortcut, facts, is_class, is_other) for shortcut in shortcuts)
     return Finding(
         kind="shortcut",
         severity="wrong",
-        sentence=_sentence(shortcut, values[is_class], values[is_other]),
+        sentence=(
+            f"{name} can be told from the rest without a look at what is shown: "
+            f"{'; '.join(clue.sentence for clue in clues)}"
+        ),
         count=int(is_class.sum()),
         groups=(
-            Group(caption=shortcut.class_name, ids=some(dataset, is_class)),
+            Group(caption=name, ids=some(dataset, is_class)),
             Group(caption="other classes", ids=some(dataset, is_other)),
         ),
         head=head,
+        clues=clues,
+    )
+
+
+def _clue(shortcut: Shortcut, facts: ImageFacts, is_class: Array, is_other: Array) -> Clue:
+    values = np.asarray(TRAITS[shortcut.trait].values(facts), np.float64)
+    of_class, others = values[is_class], values[is_other]
+    return Clue(
         shortcut=shortcut,
-        histogram=_histogram(shortcut.trait, values[is_class], values[is_other]),
+        sentence=_sentence(shortcut, of_class, others),
+        histogram=_histogram(shortcut.trait, of_class, others),
     )
 
 
@@ -72,14 +88,11 @@ def _sentence(shortcut: Shortcut, of_class: FloatArray, others: FloatArray) -> s
     else:
         written = TRAITS[shortcut.trait].written
         fact = (
-            f"the {shortcut.trait} of {name} is about {written(shortcut.typical)}, that of the "
-            f"others about {written(shortcut.others)}"
+            f"its {shortcut.trait} is about {written(shortcut.typical)}, that of the others "
+            f"{written(shortcut.others)}"
         )
-    return (
-        f"{fact}: that alone tells {name} from the rest in {_percent(figure.value)} of cases "
-        f"({_percent(figure.low)} to {_percent(figure.high)}), so a network can be right without "
-        "looking at what is shown"
-    )
+    interval = f"{_percent(figure.low)} to {_percent(figure.high)}"
+    return f"{fact}, which is right in {_percent(figure.value)} of cases ({interval})"
 
 
 def _on_gray(name: str, of_class: float, others: float) -> str:

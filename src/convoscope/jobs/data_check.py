@@ -20,7 +20,6 @@ from convoscope.data.class_indices import UNKNOWN
 from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
 from convoscope.data.decoding import open_image
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.data.shortcuts import Shortcut
 from convoscope.data.sources import open_dataset
 from convoscope.data.splits import read_splits
 from convoscope.data.suspicions import in_brief
@@ -110,14 +109,13 @@ def described(checked: Checked, ids: Iterable[str]) -> dict[str, str]:
 def training_notes(decoded: Decoded, data: str) -> tuple[str, ...]:
     """What the check would say that training does not say anyway, in one line; or none."""
     said = []
-    suspected: dict[str, list[Shortcut]] = {}
     for finding in quick_findings(decoded.dataset, decoded.facts):
-        if finding.shortcut is None:
-            said.append(finding.sentence)
+        if finding.clues:
+            shortcuts = [clue.shortcut for clue in finding.clues]
+            name = shortcuts[0].class_name
+            said.append(f"{name} can be told from the rest by {in_brief(shortcuts)} alone")
         else:
-            suspected.setdefault(finding.shortcut.class_name, []).append(finding.shortcut)
-    for name, shortcuts in suspected.items():
-        said.append(f"{name} can be told from the rest by {in_brief(shortcuts)} alone")
+            said.append(finding.sentence)
     if not said:
         return ()
     return (f"data check: {'; '.join(said)}; see  convoscope data check {shlex.quote(data)}",)

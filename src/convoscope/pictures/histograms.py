@@ -25,19 +25,19 @@ def two_histograms(
     trait: str,
     written: Callable[[float], str],
 ) -> Markup:
-    """Counts between neighbouring ``edges`` of two groups, each as shares of its own group.
+    """Counts between neighbouring ``edges`` of two groups, each drawn to its own full height.
 
-    ``first`` stands above the line and ``second`` hangs below it, so that where both are high they
+    ``first`` stands above the line and ``second`` hangs below it, so that groups that are alike
     mirror each other. ``written`` says an edge in people's words. Two bins are said by their names.
     """
     across = Scale(low=edges[0], high=edges[-1], start=_LEFT, end=_RIGHT)
     shares = [_shares(first), _shares(second)]
-    most = max(max(of_group) for of_group in shares) or 1.0
+    up, down = (_HEIGHT / (max(of_group) or 1.0) for of_group in shares)
     middle = _TOP + _HEIGHT
     parts = [
         text(_LEFT, 13, _named(names[0], first), class_="small strong"),
-        *_bars(across, edges, shares[0], middle, -_HEIGHT / most, "right", names[0], written),
-        *_bars(across, edges, shares[1], middle, _HEIGHT / most, "wrong", names[1], written),
+        *_bars(across, edges, shares[0], middle, -up, "right", names[0], written),
+        *_bars(across, edges, shares[1], middle, down, "wrong", names[1], written),
         line(_LEFT, middle, _RIGHT, middle, "axis"),
     ]
     bottom = middle + _HEIGHT

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from convoscope import disk
 from convoscope.arrays import ByteArray
 from convoscope.data.audit import Audit
-from convoscope.data.findings import Finding, Group, Kind
+from convoscope.data.findings import Clue, Finding, Group, Kind
 from convoscope.data.shortcuts import Shortcut
 from convoscope.data.traits import TRAITS
 from convoscope.pictures.bars import interval_bar
@@ -34,7 +34,7 @@ TITLES: Mapping[Kind, str] = MappingProxyType(
         "near_conflict": "Nearly one picture, two labels",
         "duplicate": "The same picture twice",
         "near_duplicate": "Nearly the same pictures",
-        "shortcut": "Shortcut",
+        "shortcut": "A shortcut",
         "untrained_class": "A class that is never trained",
         "untested_class": "A class that is missing in a split",
         "few_images": "Very few pictures",
@@ -67,14 +67,21 @@ class Strip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A finding as the page shows it; ``more`` counts the strips that are not there."""
+    """A finding as the page shows it; ``more`` counts the strips that are not there, ``charts``
+    are a sentence and a drawing for each clue.
+    """
 
     finding: Finding
     anchor: str
     title: str
     strips: tuple[Strip, ...]
     more: int
-    chart: Markup
+    charts: tuple[tuple[str, Markup], ...]
+
+    @property
+    def widest(self) -> int:
+        """Pictures in the longest strip."""
+        return max((len(strip.pictures) for strip in self.strips), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,15 +163,13 @@ def render(audit: Audit, *, pictures: Mapping[str, ByteArray], described: Mappin
 def headline(audit: Audit) -> str:
     """The outcome in half a sentence."""
     wrong, look = len(audit.wrong), len(audit.findings) - len(audit.wrong)
-    looks = f"{wording.counted(look, 'thing')} to look at"
+    looks = f"{wording.count(look)} {'needs' if look == 1 else 'need'} a look"
     if wrong:
         things = "thing is" if wrong == 1 else "things are"
-        return f"{wording.count(wrong)} {things} wrong" + (f", and {looks}" if look else "")
-    return (
-        f"nothing is wrong, but there {'is' if look == 1 else 'are'} {looks}"
-        if look
-        else ("nothing is wrong")
-    )
+        return f"{wording.count(wrong)} {things} wrong" + (f" and {looks}" if look else "")
+    if look:
+        return f"nothing is wrong, {wording.counted(look, 'thing')} {looks.split(' ', 1)[1]}"
+    return "nothing is wrong"
 
 
 def _shown(number: int, finding: Finding, album: Mapping[str, Picture]) -> Shown:
@@ -175,7 +180,7 @@ def _shown(number: int, finding: Finding, album: Mapping[str, Picture]) -> Shown
         title=_title(finding),
         strips=tuple(_strip(group, album) for group in groups),
         more=len(finding.groups) - len(groups),
-        chart=_chart(finding),
+        charts=tuple((clue.sentence, _chart(clue)) for clue in finding.clues),
     )
 
 
@@ -193,25 +198,23 @@ def _strip(group: Group, album: Mapping[str, Picture]) -> Strip:
 
 
 def _title(finding: Finding) -> str:
-    if finding.shortcut is not None:
-        return f"{TITLES['shortcut']}: {finding.shortcut.trait} gives {_class(finding)} away"
+    if finding.clues:
+        traits = [clue.shortcut.trait for clue in finding.clues]
+        return f"{finding.clues[0].shortcut.class_name} is given away by {_either(traits)}"
     return TITLES[finding.kind]
 
 
-def _class(finding: Finding) -> str:
-    assert finding.shortcut is not None
-    return finding.shortcut.class_name
+def _either(words: Sequence[str]) -> str:
+    return wording.together(words).replace(" and ", " or ") if len(words) > 1 else words[0]
 
 
-def _chart(finding: Finding) -> Markup:
-    if finding.shortcut is None or finding.histogram is None:
-        return Markup("")
-    trait = TRAITS[finding.shortcut.trait]
+def _chart(clue: Clue) -> Markup:
+    trait = TRAITS[clue.shortcut.trait]
     return two_histograms(
-        finding.histogram.edges,
-        finding.histogram.of_class,
-        finding.histogram.others,
-        names=(finding.shortcut.class_name, "other classes"),
+        clue.histogram.edges,
+        clue.histogram.of_class,
+        clue.histogram.others,
+        names=(clue.shortcut.class_name, "other classes"),
         trait=trait.meaning,
         written=trait.written,
     )
