@@ -21,10 +21,12 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/codemap.py --check
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	$(BIN)/python docs/codemap.py
 
 bench: $(VENV)/installed-dev
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
