@@ -70,6 +70,13 @@ _DATA: tuple[Decorator[Any], ...] = (
     ),
     setting("--split", heading="Data", metavar="FILE", help="Use the split.csv of another run."),
     setting(
+        "--group-by",
+        heading="Data",
+        metavar="COLUMN|PATTERN",
+        help="Keep images of one animal, patient or video in one split: a column of the table, "
+        "'folder', or a pattern for the images' paths such as 'patient*_' or 'patient(\\d+)'.",
+    ),
+    setting(
         "--skip-unreadable",
         heading="Data",
         is_flag=True,
@@ -182,6 +189,20 @@ _RUN: tuple[Decorator[Any], ...] = (
         type=_FILE,
         metavar="DIR",
         help="Folder of the run. [runs/<data>-<model>-<n>]",
+    ),
+    grouped(
+        "--folds",
+        heading="Run",
+        type=int,
+        metavar="K",
+        help="Cross-validate: K trainings, each image tested by the one that never saw it.",
+    ),
+    grouped(
+        "--seeds",
+        heading="Run",
+        type=int,
+        metavar="N",
+        help="Train N times on one split, with seed, seed + 1, ..., and report the spread.",
     ),
     grouped(
         "--resume",

@@ -13,6 +13,7 @@ from convoscope.data.archive_members import SUFFIXES, archive_name, is_archive
 from convoscope.data.archives import source_within, unpack
 from convoscope.data.dataset import Dataset
 from convoscope.data.folders import read_folder
+from convoscope.data.groups import grouped, is_column
 from convoscope.data.idx import is_idx_images, read_idx
 from convoscope.data.npz import read_npz
 from convoscope.data.table_files import TABLE_SUFFIXES
@@ -23,17 +24,27 @@ EMBEDDED: Mapping[str, str] = MappingProxyType({"digits": "convoscope.data.digit
 """Each embedded set and its reader, imported when asked for: scikit-learn takes a second."""
 
 
-def open_dataset(source: str | Path) -> Dataset:
+def open_dataset(source: str | Path, *, group_by: str | None = None) -> Dataset:
     """The data set of that name or path; a name always means the embedded set.
 
     A folder that happens to have the same name is ``./digits``, or a :class:`~pathlib.Path`.
+    ``group_by`` says which images belong together, see :mod:`convoscope.data.groups`.
 
     Raises:
-        UnknownNameError: if it is no path and nearly an embedded set's name.
-        DataError: if there is no such folder or file, or it is no data set.
+        UnknownNameError: if it is no path and nearly an embedded set's name, or ``group_by`` is a
+            column that the table does not have.
+        DataError: if there is no such folder or file, or it is no data set, or cannot be grouped.
+        SettingsError: if ``group_by`` asks for a column of data that is no table.
         StorageError: if an archive finds no room in the cache.
         MissingDependencyError: if a table needs a library that is not installed.
     """
+    column = group_by if group_by and is_column(group_by) else None
+    dataset = _opened(source, column)
+    return dataset if group_by is None else grouped(dataset, group_by)
+
+
+def _opened(source: str | Path, group_column: str | None) -> Dataset:
+    """The data set, with its groups only if it is a table."""
     if isinstance(source, str) and source in EMBEDDED:
         module, function = EMBEDDED[source].split(":")
         dataset = getattr(importlib.import_module(module), function)()
@@ -44,8 +55,8 @@ def open_dataset(source: str | Path) -> Dataset:
         raise unknown_name("data set or folder", str(source), EMBEDDED)
     try:
         if path.is_file() and is_archive(path):
-            return _open_archive(path)
-        return _open_path(path, None)
+            return _open_archive(path, group_column)
+        return _open_path(path, None, group_column)
     except OSError as error:
         if isinstance(error, ConvoscopeError):
             raise
@@ -55,19 +66,21 @@ def open_dataset(source: str | Path) -> Dataset:
         ) from error
 
 
-def _open_archive(path: Path) -> Dataset:
+def _open_archive(path: Path, group_column: str | None) -> Dataset:
     inside = source_within(unpack(path))
     with placed(str(path)):
-        return _open_path(inside, archive_name(path), is_confined=True)
+        return _open_path(inside, archive_name(path), group_column, is_confined=True)
 
 
-def _open_path(path: Path, name: str | None, *, is_confined: bool = False) -> Dataset:
+def _open_path(
+    path: Path, name: str | None, group_column: str | None, *, is_confined: bool = False
+) -> Dataset:
     """The data set of a folder or file by its kind; ``is_confined`` where an archive held it."""
     suffix = path.suffix.lower() if path.is_file() else ""
     if _holds_idx(path):
         return read_idx(path, name=name)
     if suffix in TABLE_SUFFIXES:
-        return read_table(path, name=name, is_confined=is_confined)
+        return read_table(path, group_column=group_column, name=name, is_confined=is_confined)
     if suffix == ".npz":
         return read_npz(path, name=name)
     if path.is_file():

@@ -29,6 +29,7 @@ from convoscope.data.given_splits import (
     leaks_between,
     warnings_of,
 )
+from convoscope.data.groups import check_whole
 from convoscope.data.similar import SimilarPair, near_duplicates
 from convoscope.data.split_words import split_named
 from convoscope.data.stratify import divide, join
@@ -72,7 +73,8 @@ def make_splits(
     Raises:
         DataError: if there is no training image, a class has too few images, or one is tested
             that is never trained.
-        LeakError: if given splits share identical pixels and ``allow_leak`` is not set.
+        LeakError: if given splits share identical pixels or images of one group, and ``allow_leak``
+            is not set.
         SettingsError: if a share is out of range.
     """
     for name, share in (("validation", validation), ("test", test)):
@@ -97,12 +99,13 @@ def make_splits(
             given = {**held_out, "test": given["test"]}
             notes += (f"{validation:.0%} of the training images are held out for validation",)
         similar = across(dataset, given, alike)
+        torn = check_whole(dataset, given, allow_leak=allow_leak)
         return Splits(
             indices=given,
             is_given=True,
             similar=similar,
             leaks=leaks,
-            notes=(*notes, *warnings_of(dataset, given, similar, leaks)),
+            notes=(*notes, *torn, *warnings_of(dataset, given, similar, leaks)),
         )
 
 

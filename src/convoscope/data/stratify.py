@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -12,8 +12,11 @@ from convoscope.arrays import Array, IntArray, generator
 from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
 from convoscope.errors import DataError
 
-_Class: TypeAlias = tuple[str, int]
+Stratum: TypeAlias = tuple[str, int]
 """A head and a label; the head ``""`` stands for combinations of all heads' labels."""
+
+_Part = TypeVar("_Part", bound=str)
+_Count = TypeVar("_Count", int, float)
 
 
 def join(count: int, pairs: IntArray, *groupings: Sequence[str] | Array | None) -> IntArray:
@@ -65,16 +68,12 @@ def divide(
         DataError: if a class has too few images to be in every split.
     """
     wanted = [split for split in SPLIT_NAMES if shares.get(split, 0) > 0]
-    units = _shuffled(dataset, _units(rows, clusters), seed)
-    classes = _classes(dataset, rows, min(shares[split] for split in wanted))
-    within = [[(head, int(of[row])) for head, of in classes.items() for row in u] for u in units]
-    members: dict[_Class, list[int]] = {}
-    for number, found in enumerate(within):
-        for each in dict.fromkeys(found):
-            members.setdefault(each, []).append(number)
+    units = shuffled_units(dataset, rows, clusters, seed)
+    within = strata(units, class_columns(dataset, rows, min(shares[split] for split in wanted)))
+    members = members_of(within)
     _check_enough(dataset, members, within, wanted)
     lacking = _places(Counter(each for found in within for each in found), wanted, shares)
-    chosen = _choose(members, within, lacking, wanted)
+    chosen = choose(members, within, lacking, wanted)
     divided: dict[SplitName, list[int]] = {split: [] for split in wanted}
     for number, split in chosen.items():
         divided[split] += units[number]
@@ -83,22 +82,19 @@ def divide(
     return indices
 
 
-def _units(rows: IntArray, clusters: IntArray) -> list[list[int]]:
-    """The rows of each cluster."""
+def shuffled_units(
+    dataset: Dataset, rows: IntArray, clusters: IntArray, seed: int
+) -> list[list[int]]:
+    """The rows of each cluster in seeded order, whatever order they came in; the largest first."""
     units: dict[int, list[int]] = {}
     for row, cluster in zip(rows.tolist(), clusters[rows].tolist(), strict=True):
         units.setdefault(cluster, []).append(row)
-    return list(units.values())
-
-
-def _shuffled(dataset: Dataset, units: Sequence[list[int]], seed: int) -> list[list[int]]:
-    """The clusters in seeded order, whatever order they came in; the largest first."""
-    by_id = sorted(units, key=lambda unit: min(dataset.ids[row] for row in unit))
+    by_id = sorted(units.values(), key=lambda unit: min(dataset.ids[row] for row in unit))
     order = generator(seed, "split").permutation(len(by_id)).tolist()
     return sorted((by_id[place] for place in order), key=len, reverse=True)
 
 
-def _classes(dataset: Dataset, rows: IntArray, least_share: float) -> dict[str, IntArray]:
+def class_columns(dataset: Dataset, rows: IntArray, least_share: float) -> dict[str, IntArray]:
     """Per head the labels (N,); with several heads also the number of their combination, if each
     combination is frequent enough to be in every split.
     """
@@ -115,16 +111,30 @@ def _classes(dataset: Dataset, rows: IntArray, least_share: float) -> dict[str, 
     return classes
 
 
+def strata(units: Sequence[Sequence[int]], columns: Mapping[str, IntArray]) -> list[list[Stratum]]:
+    """For each cluster the strata of its images, one for every image and column."""
+    return [[(head, int(of[row])) for head, of in columns.items() for row in u] for u in units]
+
+
+def members_of(within: Sequence[Sequence[Stratum]]) -> dict[Stratum, list[int]]:
+    """For each stratum the clusters that have images of it, in their order."""
+    members: dict[Stratum, list[int]] = {}
+    for number, found in enumerate(within):
+        for each in dict.fromkeys(found):
+            members.setdefault(each, []).append(number)
+    return members
+
+
 def _places(
-    counts: Mapping[_Class, int], wanted: Sequence[SplitName], shares: Mapping[SplitName, float]
-) -> dict[_Class, dict[SplitName, int]]:
+    counts: Mapping[Stratum, int], wanted: Sequence[SplitName], shares: Mapping[SplitName, float]
+) -> dict[Stratum, dict[SplitName, int]]:
     """How many images of each class every split should get, at least one.
 
     What rounding took from a split is owed to it in the next class, so that many small classes add
     up to the shares too.
     """
     owed: dict[tuple[str, SplitName], float] = {}
-    places: dict[_Class, dict[SplitName, int]] = {}
+    places: dict[Stratum, dict[SplitName, int]] = {}
     for (head, label), count in sorted(counts.items()):
         here: dict[SplitName, int] = {}
         for split in wanted[1:]:
@@ -137,14 +147,17 @@ def _places(
     return places
 
 
-def _choose(
-    members: Mapping[_Class, Sequence[int]],
-    within: Sequence[Sequence[_Class]],
-    lacking: Mapping[_Class, dict[SplitName, int]],
-    wanted: Sequence[SplitName],
-) -> dict[int, SplitName]:
-    """The split of each cluster, class by class, the rarest of those left first."""
-    chosen: dict[int, SplitName] = {}
+def choose(
+    members: Mapping[Stratum, Sequence[int]],
+    within: Sequence[Sequence[Stratum]],
+    lacking: Mapping[Stratum, dict[_Part, _Count]],
+    wanted: Sequence[_Part],
+) -> dict[int, _Part]:
+    """The part of each cluster, class by class, the rarest of those left first.
+
+    ``lacking`` says how many images of each class a part should get, and is counted down.
+    """
+    chosen: dict[int, _Part] = {}
     empty = {each: set(wanted) for each in members}
     left = {each: len(numbers) for each, numbers in members.items()}
     pending = set(members)
@@ -171,8 +184,8 @@ def _choose(
 
 def _check_enough(
     dataset: Dataset,
-    members: Mapping[_Class, Sequence[int]],
-    within: Sequence[Sequence[_Class]],
+    members: Mapping[Stratum, Sequence[int]],
+    within: Sequence[Sequence[Stratum]],
     wanted: Sequence[SplitName],
 ) -> None:
     for (head, label), numbers in sorted(members.items()):

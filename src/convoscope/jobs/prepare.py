@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from convoscope.architecture import files
 from convoscope.architecture.graph import Architecture
@@ -12,10 +14,11 @@ from convoscope.architecture.zoo import is_file, resolve
 from convoscope.data.augment import POLICIES
 from convoscope.data.cache import Decoded, decode
 from convoscope.data.dataset import Dataset
+from convoscope.data.groups import check_whole
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.data.sources import open_dataset
 from convoscope.data.splits import Splits, make_splits, read_splits
-from convoscope.errors import ArchitectureError, RunError, unknown_name
+from convoscope.errors import ArchitectureError, RunError, placed, unknown_name
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest, input_shape
 from convoscope.jobs.settings import training_settings
@@ -41,6 +44,10 @@ class Prepared:
         return self.decoded.dataset
 
 
+Divide: TypeAlias = Callable[[Decoded], Sequence[Splits]]
+"""Decides what the decoded images are for: once, or once for each of several trainings."""
+
+
 def prepare(request: TrainRequest, *, progress: Progress = unwatched) -> Prepared:
     """Read, decode and split the data, and make the network that fits it.
 
@@ -49,12 +56,24 @@ def prepare(request: TrainRequest, *, progress: Progress = unwatched) -> Prepare
     Raises:
         ConvoscopeError: if the data, the network or a setting cannot be used; says which.
     """
+    (prepared,) = prepare_each(request, lambda decoded: (_split(decoded, request),), progress)
+    return prepared
+
+
+def prepare_each(
+    request: TrainRequest, divide: Divide, progress: Progress = unwatched
+) -> tuple[Prepared, ...]:
+    """What :func:`prepare` gives, for each division of the same decoded images.
+
+    Raises:
+        ConvoscopeError: as :func:`prepare` does.
+    """
     if request.augment not in POLICIES:
         raise unknown_name("augmentation", request.augment, POLICIES)
     resolve(request.model, **request.set)
-    dataset = open_dataset(request.data)
+    dataset = open_dataset(request.data, group_by=request.group_by)
     architecture = choose_architecture(request, dataset)
-    return _prepared(request, dataset, architecture, split_file=request.split, progress=progress)
+    return _prepared(request, dataset, architecture, divide, progress)
 
 
 def prepare_again(run: Run, request: TrainRequest, *, progress: Progress = unwatched) -> Prepared:
@@ -63,19 +82,30 @@ def prepare_again(run: Run, request: TrainRequest, *, progress: Progress = unwat
     Raises:
         RunError: if the images are no longer those that the run began with.
     """
+
+    def divide(decoded: Decoded) -> Sequence[Splits]:
+        return (read_splits(run.split_file, decoded.dataset),)
+
+    (prepared,) = prepare_each_again(run, request, divide, progress)
+    return prepared
+
+
+def prepare_each_again(
+    run: Run, request: TrainRequest, divide: Divide, progress: Progress = unwatched
+) -> tuple[Prepared, ...]:
+    """What :func:`prepare_each` gave when the run began: its own network, the same images.
+
+    Raises:
+        RunError: if the images are no longer those that the run began with.
+    """
     architecture = files.read(run.architecture_file)
-    prepared = _prepared(
-        request,
-        open_dataset(request.data),
-        architecture,
-        split_file=run.split_file,
-        progress=progress,
-    )
-    began_with = run.record().data.get("fingerprint")
-    if prepared.decoded.fingerprint != began_with:
+    dataset = open_dataset(request.data, group_by=request.group_by)
+    prepared = _prepared(request, dataset, architecture, divide, progress)
+    found, began_with = prepared[0].decoded.fingerprint, run.record().data.get("fingerprint")
+    if found != began_with:
         raise RunError(
             f"{run.path}: going on needs the images that the run began with (fingerprint "
-            f"{began_with}), {request.data} now has {prepared.decoded.fingerprint}: "
+            f"{began_with}), {request.data} now has {found}: "
             "put the images back as they were, or train again"
         )
     return prepared
@@ -114,10 +144,9 @@ def _prepared(
     request: TrainRequest,
     dataset: Dataset,
     architecture: Architecture,
-    *,
-    split_file: str | Path | None,
+    divide: Divide,
     progress: Progress,
-) -> Prepared:
+) -> tuple[Prepared, ...]:
     preprocessing = preprocessing_for(architecture, request)
     decoded = decode(
         dataset,
@@ -125,28 +154,33 @@ def _prepared(
         skip_unreadable=request.skip_unreadable,
         progress=lambda done, total: progress("decoding", done, total),
     )
-    splits = _split(decoded, request, split_file)
-    return Prepared(
-        request=request,
-        settings=training_settings(request),
-        decoded=decoded,
-        splits=splits,
-        architecture=architecture,
-        preprocessing=preprocessing,
-        notes=_notes(decoded, splits),
+    return tuple(
+        Prepared(
+            request=request,
+            settings=training_settings(request),
+            decoded=decoded,
+            splits=splits,
+            architecture=architecture,
+            preprocessing=preprocessing,
+            notes=_notes(decoded, splits),
+        )
+        for splits in divide(decoded)
     )
 
 
-def _split(decoded: Decoded, request: TrainRequest, split_file: str | Path | None) -> Splits:
-    if split_file is not None:
-        return read_splits(Path(split_file), decoded.dataset)
-    return make_splits(
-        decoded,
-        seed=request.seed,
-        validation=request.validation,
-        test=request.test,
-        allow_leak=request.allow_leak,
-    )
+def _split(decoded: Decoded, request: TrainRequest) -> Splits:
+    if request.split is None:
+        return make_splits(
+            decoded,
+            seed=request.seed,
+            validation=request.validation,
+            test=request.test,
+            allow_leak=request.allow_leak,
+        )
+    splits = read_splits(Path(request.split), decoded.dataset)
+    with placed(request.split):
+        torn = check_whole(decoded.dataset, splits.indices, allow_leak=request.allow_leak)
+    return replace(splits, notes=(*splits.notes, *torn))
 
 
 def _input_shape(request: TrainRequest, dataset: Dataset) -> Shape | None:

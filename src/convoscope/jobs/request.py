@@ -24,8 +24,9 @@ class TrainRequest:
     ``data`` is a folder of images or the name of an embedded set, ``model`` a zoo network or a
     YAML file, ``set`` that zoo network's own options. ``input`` is ``"3x64x64"``, ``"64x96"``
     (height x width) or ``"64"``; without it the data or the network decides. ``split`` is a
-    ``split.csv`` to use again, ``from_run`` a run whose parameters to start from. ``patience`` 0
-    never stops early. The remaining names are those of
+    ``split.csv`` to use again, ``group_by`` what must stay in one split together, as in
+    :mod:`convoscope.data.groups`, ``from_run`` a run whose parameters to start from. ``patience``
+    0 never stops early. The remaining names are those of
     :class:`~convoscope.training.settings.TrainingSettings`,
     :class:`~convoscope.network.Optimiser` and :func:`convoscope.engines.build`.
     """
@@ -40,6 +41,7 @@ class TrainRequest:
     validation: float = 0.1
     test: float = 0.2
     split: str | None = None
+    group_by: str | None = None
     skip_unreadable: bool = False
     allow_leak: bool = False
 
