@@ -66,8 +66,8 @@ class Architecture:
 
     def __post_init__(self) -> None:
         _check_input(self.input_shape)
-        _check_names("layer", [layer.name for layer in _every_layer(self)])
         _check_names("head", [head.name for head in self.heads])
+        _check_names("layer", [layer.name for layer in _every_layer(self)])
         for _ in walk(self):
             pass
         for head, shape in logit_shapes(self).items():
@@ -229,7 +229,7 @@ def _check_names(what: str, names: Sequence[str]) -> None:
     for name in names:
         if not name or "." in name or "/" in name:
             raise ArchitectureError(
-                f"{what} names must be non-empty and without '.' and '/', got {name!r}"
+                f"{what} names must be non-empty and without '.' and '/', got {name!r}: rename it"
             )
 
 
