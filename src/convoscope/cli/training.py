@@ -79,6 +79,8 @@ def _carry_out(work: _Work, manner: Manner) -> int:
         def started(run: Run) -> None:
             runs.append(run)
             show.say(f"run {run.path}")
+            for note in run.record().data.get("notes", ()):
+                show.say(f"note: {note}")
 
         try:
             run = work(

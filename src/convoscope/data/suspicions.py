@@ -12,7 +12,7 @@ from convoscope.data.dataset import Dataset
 from convoscope.data.facts import ImageFacts
 from convoscope.data.findings import Clue, Finding, Group, Histogram
 from convoscope.data.shortcuts import Shortcut
-from convoscope.data.traits import GRAY, TRAITS, share
+from convoscope.data.traits import GRAY, TRAITS, named, share
 
 SHOWN = 6
 _BINS = 32
@@ -35,7 +35,7 @@ def suspicions(
 
 def in_brief(shortcuts: Sequence[Shortcut]) -> str:
     """``height (99.7 %) or width (99.4 %)``: the traits that give one class away."""
-    said = [f"{shortcut.trait} ({_percent(shortcut.accuracy.value)})" for shortcut in shortcuts]
+    said = [f"{named(shortcut.trait)} ({_percent(shortcut.accuracy.value)})" for shortcut in shortcuts]
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}"
 
 

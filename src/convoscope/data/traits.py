@@ -33,6 +33,11 @@ def traits_of(facts: ImageFacts) -> dict[str, Array]:
     return {name: trait.values(facts) for name, trait in TRAITS.items()}
 
 
+def named(trait: str) -> str:
+    """The trait as what a picture is told by: ``height``, but ``being gray``."""
+    return "being gray" if trait == GRAY else trait
+
+
 def share(value: float) -> str:
     """``44 %``."""
     return f"{100 * value:.0f} %"

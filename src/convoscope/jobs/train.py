@@ -17,17 +17,19 @@ from convoscope.data.splits import write_splits
 from convoscope.errors import ConvoscopeError, DivergedError, RunError, StorageError
 from convoscope.jobs import environment
 from convoscope.jobs.calibrate import calibrate
+from convoscope.jobs.data_check import training_notes
 from convoscope.jobs.folder import claim
 from convoscope.jobs.learning import FreshNetwork, fresh_network, teach
 from convoscope.jobs.predictions import predictions_of
 from convoscope.jobs.prepare import Prepared, prepare, prepare_again
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.recorder import Recorder
-from convoscope.jobs.settings import absolute, asked_request, read_settings, request
+from convoscope.jobs.settings import absolute, asked_request, gathered
 from convoscope.metrics.mistakes import pictures_needed
 from convoscope.network import Network
 from convoscope.pictures.thumbnails import shrink
 from convoscope.runs import Run, RunRecord, open_run
+from convoscope.runs.lock import holding
 from convoscope.runs.record import Status
 from convoscope.training.events import Event, Listener, StopReason
 from convoscope.training.outcome import FitResult
@@ -64,13 +66,13 @@ def train(
         DivergedError: if the loss is no longer a number; the last good weights are in the run.
         ConvoscopeError: for anything else that one sentence explains.
     """
-    asked = {**(read_settings(Path(settings_file)) if settings_file else {}), **settings}
-    asked |= {key: str(value) for key, value in (("data", data), ("model", model)) if value}
-    prepared = prepare(request(asked), progress=progress)
+    prepared = prepare(gathered(data, model, settings_file, settings), progress=progress)
     fresh = fresh_network(prepared)
-    run = begin(prepared, out)
-    started(run)
-    return _carry_out(run, prepared, fresh, listen or _ignore, progress, should_stop)
+    run = claim(out, data=prepared.request.data, model=prepared.request.model)
+    with holding(run):
+        begin(run, prepared, out)
+        started(run)
+        return carry_out(run, prepared, fresh, listen or _ignore, progress, should_stop)
 
 
 def resume(
@@ -86,28 +88,29 @@ def resume(
     It ends with the same bytes as a run that was never stopped.
 
     Raises:
-        RunError: if there is nothing to go on with, or the images are no longer the same.
+        RunError: if there is nothing to go on with, another process is at it already, or the
+            images are no longer the same.
     """
     run = open_run(path)
-    record = run.record()
-    if record.kind != "train" or record.status in ("finished", "diverged"):
-        raise RunError(f"{path}: only an unfinished training run can go on, {_ended(record)}")
-    asked = asked_request(run.path, record.settings)
-    prepared = prepare_again(run, asked, progress=progress)
-    fresh = fresh_network(prepared)
-    run.update_record(status="running")
-    started(run)
-    return _carry_out(run, prepared, fresh, listen or _ignore, progress, should_stop)
+    with holding(run):
+        record = run.record()
+        if record.kind != "train" or record.status in ("finished", "diverged"):
+            raise RunError(f"{path}: only an unfinished training run can go on, {_ended(record)}")
+        asked = asked_request(run.path, record.settings)
+        prepared = prepare_again(run, asked, progress=progress)
+        fresh = fresh_network(prepared)
+        run.update_record(status="running")
+        started(run)
+        return carry_out(run, prepared, fresh, listen or _ignore, progress, should_stop)
 
 
-def begin(prepared: Prepared, out: str | Path | None) -> Run:
-    """Make the run's folder and write what is known before training."""
+def begin(run: Run, prepared: Prepared, out: str | Path | None) -> None:
+    """Write what is known before training into the folder of a new run."""
     asked = prepared.request
-    run = claim(out, data=asked.data, model=asked.model)
     where = ("--out", str(out)) if out is not None else ()
     with _marking_failure(run):
         write_splits(run.split_file, prepared.decoded, prepared.splits)
-        run.write_architecture(to_yaml(prepared.architecture), _model(prepared))
+        run.write_architecture(to_yaml(prepared.architecture), model_facts(prepared))
         # Last, so that a folder with run.json can always be gone on with.
         run.write_record(
             RunRecord(
@@ -116,15 +119,14 @@ def begin(prepared: Prepared, out: str | Path | None) -> Run:
                 command=(*asked.command(), *where),
                 seed=asked.seed,
                 started=datetime.now(UTC).isoformat(timespec="seconds"),
-                data=_data(prepared),
+                data=data_facts(prepared),
                 versions=environment.versions(),
                 machine=environment.machine(),
             )
         )
-    return run
 
 
-def _carry_out(
+def carry_out(
     run: Run,
     prepared: Prepared,
     fresh: FreshNetwork,
@@ -186,7 +188,8 @@ def _write_outcome(
     run.write_samples(shown, shrink(pictures))
 
 
-def _model(prepared: Prepared) -> dict[str, Any]:
+def model_facts(prepared: Prepared) -> dict[str, Any]:
+    """What ``model.json`` says."""
     return {
         "architecture_name": prepared.architecture.name,
         "class_names": {head: list(names) for head, names in prepared.dataset.class_names.items()},
@@ -196,7 +199,8 @@ def _model(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _data(prepared: Prepared) -> dict[str, Any]:
+def data_facts(prepared: Prepared) -> dict[str, Any]:
+    """What a run's record says of its data."""
     dataset = prepared.dataset
     return {
         "name": dataset.name,
@@ -206,7 +210,7 @@ def _data(prepared: Prepared) -> dict[str, Any]:
         "counts": {split: len(found) for split, found in prepared.splits.indices.items()},
         "classes": {head: len(names) for head, names in dataset.class_names.items()},
         "is_given_split": prepared.splits.is_given,
-        "notes": list(prepared.notes),
+        "notes": [*prepared.notes, *training_notes(prepared.decoded, prepared.request.data)],
     }
 
 

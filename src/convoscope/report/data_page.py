@@ -14,7 +14,7 @@ from convoscope.arrays import ByteArray
 from convoscope.data.audit import Audit
 from convoscope.data.findings import Clue, Finding, Group, Kind
 from convoscope.data.shortcuts import Shortcut
-from convoscope.data.traits import TRAITS
+from convoscope.data.traits import TRAITS, named
 from convoscope.pictures.bars import interval_bar
 from convoscope.pictures.histograms import two_histograms
 from convoscope.report import wording
@@ -199,7 +199,7 @@ def _strip(group: Group, album: Mapping[str, Picture]) -> Strip:
 
 def _title(finding: Finding) -> str:
     if finding.clues:
-        traits = [clue.shortcut.trait for clue in finding.clues]
+        traits = [named(clue.shortcut.trait) for clue in finding.clues]
         return f"{finding.clues[0].shortcut.class_name} is given away by {_either(traits)}"
     return TITLES[finding.kind]
 
