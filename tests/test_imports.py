@@ -42,7 +42,18 @@ def test_import_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("train",), ("evaluate",), ("predict",), ("report",), ("runs",)], ids=" ".join
+    "words",
+    [
+        (),
+        ("train",),
+        ("evaluate",),
+        ("predict",),
+        ("report",),
+        ("runs",),
+        ("compare",),
+        ("doubts",),
+    ],
+    ids=" ".join,
 )
 def test_help_loads_nothing_heavy(words: tuple[str, ...]) -> None:
     assert loaded_by(run_help(*words)) == set()

@@ -21,7 +21,10 @@ from typing import TYPE_CHECKING, Any
 from convoscope.version import __version__
 
 if TYPE_CHECKING:
+    from convoscope.jobs.calibrate import calibrate
+    from convoscope.jobs.compare import compare
     from convoscope.jobs.describe import describe
+    from convoscope.jobs.doubts import doubts
     from convoscope.jobs.evaluate import evaluate
     from convoscope.jobs.predict import predict
     from convoscope.jobs.train import resume, train
@@ -31,7 +34,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Run",
     "__version__",
+    "calibrate",
+    "compare",
     "describe",
+    "doubts",
     "evaluate",
     "find_runs",
     "open_run",
@@ -43,7 +49,10 @@ __all__ = [
 
 _HOMES = {
     "Run": "runs:Run",
+    "calibrate": "jobs.calibrate:calibrate",
+    "compare": "jobs.compare:compare",
     "describe": "jobs.describe:describe",
+    "doubts": "jobs.doubts:doubts",
     "evaluate": "jobs.evaluate:evaluate",
     "find_runs": "runs:find_runs",
     "open_run": "runs:open_run",
