@@ -69,7 +69,7 @@ def train(
     prepared = prepare(gathered(data, model, settings_file, settings), progress=progress)
     fresh = fresh_network(prepared)
     run = claim(out, data=prepared.request.data, model=prepared.request.model)
-    with holding(run):
+    with holding(run.path):
         begin(run, prepared, out)
         started(run)
         return carry_out(run, prepared, fresh, listen or _ignore, progress, should_stop)
@@ -92,7 +92,7 @@ def resume(
             images are no longer the same.
     """
     run = open_run(path)
-    with holding(run):
+    with holding(run.path):
         record = run.record()
         if record.kind != "train" or record.status in ("finished", "diverged"):
             raise RunError(f"{path}: only an unfinished training run can go on, {_ended(record)}")

@@ -11,6 +11,7 @@
     samples.npz         small pictures of the images that the report shows
     report.html
     doubts.html         labels to look at again
+    lock                the process that is at it, while it is
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from convoscope import disk
 from convoscope.arrays import Array, ByteArray
 from convoscope.errors import RunError
 from convoscope.metrics.predictions import Predictions
-from convoscope.runs import files
+from convoscope.runs import files, lock
 from convoscope.runs.record import RunRecord, record_from_json
 
 
@@ -248,17 +249,19 @@ def check_removable(run: Run) -> None:
     """Refuse a folder that is not ours to delete; half a run may go.
 
     Raises:
-        RunError: if the folder holds no ``run.json``.
+        RunError: if the folder holds no ``run.json``, or a process is writing it.
     """
     if not (run.path / "run.json").is_file():
         raise files.missing(run.path, "run.json")
+    lock.check_free(run.path)
 
 
 def remove_run(run: Run) -> None:
     """Delete the run's folder and all in it.
 
     Raises:
-        RunError: if the folder holds no ``run.json``: it is not ours to delete.
+        RunError: if the folder holds no ``run.json``: it is not ours to delete; or a process is
+            writing it.
         StorageError: if it cannot be deleted.
     """
     check_removable(run)
