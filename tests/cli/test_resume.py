@@ -165,3 +165,20 @@ def test_a_full_disk_is_one_sentence_and_leaves_a_run_to_go_on_with() -> None:
     assert "Traceback" not in done.stderr
     finish("train", "--resume", "full", "--no-report")
     assert_same_outcome("whole", "full")
+
+
+def test_two_processes_do_not_train_the_same_run() -> None:
+    process = start("train", "shapes", "-m", "slow.yaml", "--engine", "numpy", "-b", "1", "-o", "r")
+    started_training(process)
+    second = start("train", "--resume", "r")
+    _, errors = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert f"process {process.pid} on " in errors
+    assert "r: a run is written by one process at a time" in errors
+    removal = start("runs", "rm", "--yes", "r")
+    assert removal.wait(timeout=60) == 2
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert Run(Path("r")).record().status == "interrupted"
+    assert not Path("r/lock").exists()
