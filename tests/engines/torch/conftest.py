@@ -1,14 +1,15 @@
-"""Small networks in float64 and images for them."""
+"""Small networks, images for them, and learners that are taught the same batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 import pytest
 import torch
 
+from convoscope import engines
 from convoscope.architecture.branches import AnyLayer
 from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.layers import (
@@ -23,8 +24,9 @@ from convoscope.architecture.layers import (
 )
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array
+from convoscope.engines.torch.learner import TorchLearner, learner
 from convoscope.engines.torch.network import TorchNetwork, build
-from convoscope.network import Precision
+from convoscope.network import HeadLoss, Optimiser, Precision
 
 
 class MakeNetwork(Protocol):
@@ -106,4 +108,55 @@ def small_net() -> Architecture:
             ),
             Head(name="odd", layers=(GlobalAvgPool("mean"), Dense("odd1", 1)), output="sigmoid"),
         ),
+    )
+
+
+LOSSES = (HeadLoss(head="class"), HeadLoss(head="odd", weight=0.5))
+OPTIMISERS = [
+    Optimiser(kind="sgd", learning_rate=0.1),
+    Optimiser(kind="sgd", learning_rate=0.05, momentum=0.9, weight_decay=0.1),
+    Optimiser(kind="sgd", learning_rate=0.05, momentum=0.9, nesterov=True),
+    Optimiser(kind="adam", learning_rate=0.01, weight_decay=0.1, beta1=0.8, eps=1e-6),
+    Optimiser(kind="adamw", learning_rate=0.01, weight_decay=0.1, beta2=0.99),
+]
+
+
+def described(optimiser: Optimiser) -> str:
+    return f"{optimiser.kind}-{optimiser.momentum}-{optimiser.nesterov}"
+
+
+def make_batch(step: int, images: int = 6) -> tuple[Array, dict[str, Array]]:
+    rng = np.random.default_rng(step)
+    pixels = rng.integers(0, 256, (images, 8, 8, 3), dtype=np.uint8).transpose(0, 3, 1, 2)
+    labels = {"class": rng.integers(0, 4, images), "odd": rng.integers(0, 2, images)}
+    return pixels, labels
+
+
+def make_learner(
+    architecture: Architecture,
+    optimiser: Optimiser | None = None,
+    *,
+    losses: Sequence[HeadLoss] = LOSSES,
+    rates: Mapping[str, float] | None = None,
+    seed: int = 7,
+    precision: Precision = "float64",
+) -> TorchLearner:
+    network = engines.build(architecture, seed=3, device="cpu", precision=precision)
+    return learner(
+        network,
+        optimiser=optimiser or Optimiser(),
+        losses=losses,
+        rates=rates or {},
+        seed=seed,
+    )
+
+
+def teach(student: TorchLearner, steps: range) -> None:
+    for step in steps:
+        student.step(*make_batch(step), rate=1 / (1 + step))
+
+
+def same_bytes(a: Mapping[str, Array], b: Mapping[str, Array]) -> bool:
+    return a.keys() == b.keys() and all(
+        a[key].dtype == b[key].dtype and a[key].tobytes() == b[key].tobytes() for key in a
     )
