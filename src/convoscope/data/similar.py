@@ -18,6 +18,7 @@ SMALLEST_SIDE = 64
 BITS_APART = 8
 CORRELATION = 0.9
 _BLOCK = 256
+_PAIRS_AT_ONCE = 4096  # a fixed camera's pictures are all alike, and their pairs very many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,12 @@ def near_duplicates(facts: ImageFacts) -> SimilarRows:
     rows, places = np.unique(pairs, return_inverse=True)
     places = places.reshape(pairs.shape)
     shapes = np.stack([_standardised(facts.small[row]) for row in rows.tolist()])
-    correlations = np.einsum("nd,nd->n", shapes[places[:, 0]], shapes[places[:, 1]])
+    correlations = np.concatenate(
+        [
+            np.einsum("nd,nd->n", shapes[some[:, 0]], shapes[some[:, 1]])
+            for some in np.array_split(places, -(-len(places) // _PAIRS_AT_ONCE))
+        ]
+    )
     alike = correlations >= CORRELATION
     return SimilarRows(rows=pairs[alike].astype(np.int64), correlations=correlations[alike])
 
