@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     from convoscope.jobs.describe import describe
     from convoscope.jobs.doubts import doubts
     from convoscope.jobs.evaluate import evaluate
+    from convoscope.jobs.folds import cross_validate
     from convoscope.jobs.predict import predict
-    from convoscope.jobs.train import resume, train
+    from convoscope.jobs.resume import resume
+    from convoscope.jobs.seeds import repeat
+    from convoscope.jobs.train import train
     from convoscope.report import write as write_report
     from convoscope.runs import Run, find_runs, open_run
 
@@ -36,12 +39,14 @@ __all__ = [
     "__version__",
     "calibrate",
     "compare",
+    "cross_validate",
     "describe",
     "doubts",
     "evaluate",
     "find_runs",
     "open_run",
     "predict",
+    "repeat",
     "resume",
     "train",
     "write_report",
@@ -51,13 +56,15 @@ _HOMES = {
     "Run": "runs:Run",
     "calibrate": "jobs.calibrate:calibrate",
     "compare": "jobs.compare:compare",
+    "cross_validate": "jobs.folds:cross_validate",
     "describe": "jobs.describe:describe",
     "doubts": "jobs.doubts:doubts",
     "evaluate": "jobs.evaluate:evaluate",
     "find_runs": "runs:find_runs",
     "open_run": "runs:open_run",
     "predict": "jobs.predict:predict",
-    "resume": "jobs.train:resume",
+    "repeat": "jobs.seeds:repeat",
+    "resume": "jobs.resume:resume",
     "train": "jobs.train:train",
     "write_report": "report:write",
 }

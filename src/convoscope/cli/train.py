@@ -26,6 +26,8 @@ def train(
     out: Path | None,
     resume: Path | None,
     settings: Path | None,
+    folds: int | None,
+    seeds: int | None,
     no_report: bool,
     quiet: bool,
     **asked: Any,
@@ -41,6 +43,8 @@ def train(
     convoscope train digits -m lenet-5 -e 10 --optimiser sgd -l 0.05 --momentum 0.9
     convoscope train photos -m flexible --set blocks=3 --set filters=32
     convoscope train photos -m my-net.yaml --settings good.yaml --seed 7
+    convoscope train photos -m small --folds 5 --group-by 'patient*_'
+    convoscope train photos -m small --seeds 5
     convoscope train --resume runs/photos-small-1
 
     Ctrl-C stops cleanly: the best epoch so far is kept, tested and reported.
@@ -48,12 +52,14 @@ def train(
     given = given_settings(asked)
     if resume is not None:
         fixed = {"DATA": data, "--model": model, "--out": out, "--settings": settings}
-        refuse_beside_resume(fixed, given)
+        refuse_beside_resume({**fixed, "--folds": folds, "--seeds": seeds}, given)
     from convoscope.cli import training
 
     show = training.Manner(is_quiet=quiet, with_report=not no_report)
     if resume is not None:
         ctx.exit(training.go_on(resume, show))
+    several = {"folds": folds, "seeds": seeds}
+    given |= {name: count for name, count in several.items() if count is not None}
     ctx.exit(training.start(data, model, given, settings_file=settings, out=out, manner=show))
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from convoscope import report
-from convoscope.cli import tables
+from convoscope.cli import several, tables
 from convoscope.cli.failures import INTERRUPTED
 from convoscope.cli.interrupt import stopping_on_ctrl_c
 from convoscope.cli.progress import display, duration
-from convoscope.errors import DivergedError
-from convoscope.jobs import train as job
+from convoscope.errors import DivergedError, SettingsError
+from convoscope.jobs.folds import cross_validate
 from convoscope.jobs.progress import Progress
+from convoscope.jobs.resume import resume
+from convoscope.jobs.seeds import repeat
+from convoscope.jobs.train import train
 from convoscope.metrics.summary import summarise
 from convoscope.runs import Run
 from convoscope.training.events import Event, Listener
@@ -48,12 +51,11 @@ def start(
     out: Path | None,
     manner: Manner,
 ) -> int:
-    """Train anew; gives the exit code."""
+    """Train anew, once or several times; gives the exit code."""
+    job = _job(given)
 
     def work(**watching: Any) -> Run:
-        return job.train(
-            data, model=model, settings_file=settings_file, out=out, **watching, **given
-        )
+        return job(data, model=model, settings_file=settings_file, out=out, **watching, **given)
 
     return _carry_out(work, manner)
 
@@ -62,9 +64,25 @@ def go_on(run: Path, manner: Manner) -> int:
     """Go on with a run; gives the exit code."""
 
     def work(**watching: Any) -> Run:
-        return job.resume(run, **watching)
+        return resume(run, **watching)
 
     return _carry_out(work, manner)
+
+
+def _job(given: Mapping[str, Any]) -> Callable[..., Run]:
+    """The job that these settings ask for.
+
+    Raises:
+        SettingsError: if they ask for two at once.
+    """
+    if "folds" in given and "seeds" in given:
+        raise SettingsError(
+            "--folds and --seeds: one run answers one question, got both: cross-validate with "
+            "several --seed one after the other, or repeat a single split"
+        )
+    if "folds" in given:
+        return cross_validate
+    return repeat if "seeds" in given else train
 
 
 def _carry_out(work: _Work, manner: Manner) -> int:
@@ -78,9 +96,10 @@ def _carry_out(work: _Work, manner: Manner) -> int:
 
         def started(run: Run) -> None:
             runs.append(run)
-            show.say(f"run {run.path}")
-            for note in run.record().data.get("notes", ()):
-                show.say(f"note: {note}")
+            show.say(several.begun(runs[0], run))
+            if len(runs) == 1:
+                for note in run.record().data.get("notes", ()):
+                    show.say(f"note: {note}")
 
         try:
             run = work(
@@ -94,7 +113,7 @@ def _carry_out(work: _Work, manner: Manner) -> int:
             if runs and manner.with_report and runs[0].splits():
                 report.write(runs[0])
             raise
-        if manner.with_report:
+        if manner.with_report and several.can_be_reported(run):
             show.say("writing the report")
             report.write(run)
     _summarise(run, manner)
@@ -103,6 +122,9 @@ def _carry_out(work: _Work, manner: Manner) -> int:
 
 def _summarise(run: Run, manner: Manner) -> None:
     record = run.record()
+    if record.parts:
+        several.summarise(run, with_report=manner.with_report)
+        return
     metrics = [summarise(run.predictions(split)) for split in run.splits()]
     tables.out().print(tables.metrics_table(metrics))
     for note in record.every_note:

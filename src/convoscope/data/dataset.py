@@ -14,6 +14,8 @@ from convoscope.arrays import ByteArray, IntArray
 
 SplitName: TypeAlias = Literal["train", "validation", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = ("train", "validation", "test")
+OUT_OF_FOLD = "out-of-fold"
+"""Every image, each as the network of a cross-validation said it that was not trained on it."""
 
 _T = TypeVar("_T")
 

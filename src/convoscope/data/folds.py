@@ -6,16 +6,19 @@ fold, so that no network is tested on a picture whose twin it was trained on.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from convoscope.arrays import IntArray
 from convoscope.data.cache import Decoded
-from convoscope.data.dataset import Dataset, SplitName
+from convoscope.data.dataset import OUT_OF_FOLD, Dataset, SplitName
 from convoscope.data.similar import near_duplicates
-from convoscope.data.splits import Splits
+from convoscope.data.splits import Splits, label_word
 from convoscope.data.stratify import (
     Stratum,
     choose,
@@ -26,6 +29,7 @@ from convoscope.data.stratify import (
     shuffled_units,
     strata,
 )
+from convoscope.disk import write_text
 from convoscope.errors import DataError, SettingsError, placed
 
 # A stratum that every image is in, so that folds are also equally large.
@@ -98,6 +102,41 @@ def fold_of_each(dataset: Dataset, clusters: IntArray, *, folds: int, seed: int)
         fold[units[number]] = int(name)
     _check_covered(dataset, fold, folds)
     return fold
+
+
+def write_folds(path: Path, decoded: Decoded, folds: Sequence[Splits]) -> None:
+    """Write a CSV file: ``file``, the class's name per head, ``split``, ``fold`` from 1,
+    ``group``, ``sha256``.
+
+    Raises:
+        StorageError: if the disk is full or not writable.
+    """
+    dataset = decoded.dataset
+    groups = dataset.groups or ("",) * len(dataset)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["file", *dataset.class_names, "split", "fold", "group", "sha256"])
+    for row, fold in enumerate(_tested(dataset, folds).tolist()):
+        words = [label_word(dataset, head, row) for head in dataset.class_names]
+        rest = [OUT_OF_FOLD, fold + 1, groups[row].lstrip("\0"), decoded.facts.sha256[row]]
+        writer.writerow([dataset.ids[row], *words, *rest])
+    write_text(path, text.getvalue())
+
+
+def is_divided_as_in(path: Path, dataset: Dataset, folds: Sequence[Splits]) -> bool:
+    """Whether such a file puts each image of the data set into the fold that tests it here."""
+    with path.open(encoding="utf-8", newline="") as lines:
+        written = {line["file"]: line["fold"] for line in csv.DictReader(lines)}
+    now = zip(dataset.ids, _tested(dataset, folds).tolist(), strict=True)
+    return written == {name: str(fold + 1) for name, fold in now}
+
+
+def _tested(dataset: Dataset, folds: Sequence[Splits]) -> IntArray:
+    """The fold (N,), from 0, that tests each image."""
+    tested = np.full(len(dataset), -1, dtype=np.int64)
+    for fold, splits in enumerate(folds):
+        tested[splits.indices["test"]] = fold
+    return tested
 
 
 def _splits(

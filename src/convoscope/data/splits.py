@@ -121,7 +121,7 @@ def write_splits(path: Path, decoded: Decoded, splits: Splits) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["file", *dataset.class_names, "split", "sha256"])
     for row in sorted(split_of):
-        words = [_label(dataset, head, row) for head in dataset.class_names]
+        words = [label_word(dataset, head, row) for head in dataset.class_names]
         sha256 = decoded.facts.sha256[row]
         writer.writerow([dataset.ids[row], *words, split_of[row], sha256])
     write_text(path, text.getvalue())
@@ -238,7 +238,7 @@ def _check_same(
     """Bytes and labels are those of when the file was written, where it says."""
     for head in dataset.class_names:
         for line in lines:
-            now = _label(dataset, head, rows[line["file"]])
+            now = label_word(dataset, head, rows[line["file"]])
             if line.get(head, now) != now:
                 raise DataError(
                     f"file {line['file']!r}: its {head} must be what it was when the images were "
@@ -262,7 +262,8 @@ def _check_same(
         )
 
 
-def _label(dataset: Dataset, head: str, row: int) -> str:
+def label_word(dataset: Dataset, head: str, row: int) -> str:
+    """The name of an image's class, empty where it is not known."""
     label = int(dataset.labels[head][row])
     return dataset.class_names[head][label] if label != UNKNOWN else ""
 

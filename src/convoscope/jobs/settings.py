@@ -43,6 +43,22 @@ def request(settings: Mapping[str, Any]) -> TrainRequest:
     return asked
 
 
+def gathered(
+    data: str | Path | None,
+    model: str | Path | None,
+    settings_file: str | Path | None,
+    settings: Mapping[str, Any],
+) -> TrainRequest:
+    """The request of a call: its settings override those in the file.
+
+    Raises:
+        ConvoscopeError: if a setting is unknown, missing or out of its range.
+    """
+    asked = {**(read_settings(Path(settings_file)) if settings_file else {}), **settings}
+    asked |= {key: str(value) for key, value in (("data", data), ("model", model)) if value}
+    return request(asked)
+
+
 def read_settings(file: Path) -> dict[str, Any]:
     """The settings in a YAML or JSON file.
 

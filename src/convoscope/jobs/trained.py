@@ -24,7 +24,12 @@ def trained_network(run: Run, *, engine: Engine | None = None, device: str = "au
         RunError: if the run has no whole model.
         WeightsError: if the parameters are not those of the architecture beside them.
     """
-    run.record()
+    record = run.record()
+    if record.parts:
+        raise RunError(
+            f"{run.path}: a run with several networks has none of its own: name one of them, such "
+            f"as {run.path / record.parts[0]}"
+        )
     model = run.model()
     parameters = run.parameters()
     return engines.build(

@@ -17,6 +17,8 @@ class RunRecord:
     """``settings`` holds what was asked, complete enough to ask it again; ``command`` the words of
     the command line; ``data`` name, root, fingerprint, counts and ``notes``, sentences on it that
     the report must print (skipped files, allowed leaks); ``notes`` more of them, on how it went.
+    ``parts`` are the runs that this one is made of, as folders below it, see
+    :mod:`convoscope.runs.parts`.
     """
 
     kind: str
@@ -34,6 +36,7 @@ class RunRecord:
     best_epoch: int = 0
     stop_reason: str = ""
     notes: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def every_note(self) -> tuple[str, ...]:
@@ -61,7 +64,7 @@ def record_from_json(content: object) -> RunRecord:
         )
     known = {f.name for f in fields(RunRecord)}
     values = {key: value for key, value in content.items() if key in known}
-    for key in ("command", "notes"):
+    for key in ("command", "notes", "parts"):
         values[key] = tuple(values.get(key, ()))
     try:
         return RunRecord(**values)
