@@ -259,6 +259,21 @@ def test_a_module_that_stops_gradients_says_so(images: Array) -> None:
         trace.gradient([ClassLogit("class", 0)])
 
 
+class Overwriting(ResNet):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.sub_(0.5).div_(0.5))
+
+
+def test_a_module_that_overwrites_its_input_does_not_reach_the_callers(images: Array) -> None:
+    network, before = adopted(Overwriting()), images.copy()
+    expected = adopted(ResNet()).logits(2 * images - 1)["class"]
+    np.testing.assert_allclose(network.logits(images)["class"], expected, rtol=1e-10)
+    with network.trace(images) as trace:
+        np.testing.assert_allclose(trace.logits["class"], expected, rtol=1e-10)
+        assert trace.gradient([ClassLogit("class", 0)]).any()
+    np.testing.assert_array_equal(images, before)
+
+
 class Pair(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -120,7 +120,7 @@ def as_pixels(images: Array, device: torch.device, dtype: torch.dtype) -> Tensor
     """
     tensor = as_tensor(images).to(device)
     is_bytes = tensor.dtype == torch.uint8
-    pixels = tensor.to(dtype)
+    pixels = tensor.to(dtype, copy=True)  # never the caller's memory: a module may overwrite it
     pixels = pixels.div_(255) if is_bytes else pixels
     if prefers_channels_last(device):
         return pixels.contiguous(memory_format=torch.channels_last)

@@ -36,7 +36,7 @@ class TorchTrace:
         self._module, self._upto = module, upto
         self._layers = tuple(dict.fromkeys(layers))
         self._way = Way()
-        self._pixels = pixels.detach().clone().requires_grad_()
+        self._pixels = pixels.detach().requires_grad_()
         self._outputs: dict[str, Tensor] = {}
         self._logits: dict[str, Tensor] = {}
         self._is_open = True
@@ -96,6 +96,7 @@ class TorchTrace:
             RectifierRule(self._way),
             watching(watched, self._remember, last=self._upto),
         ):
+            # a copy, for a module may overwrite its input, and a leaf must not be overwritten
             self._logits = self._module(self._pixels.clone())
         for layer in self._layers:
             if layer not in self._outputs:
