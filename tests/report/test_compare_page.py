@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,8 @@ def test_the_rows_of_each_pair_add_up_to_all_images(page: str, comparison: Compa
 def test_every_sentence_is_on_the_page_as_text(page: str, comparison: Comparison) -> None:
     words = html.unescape(re.sub(r"<[^>]+>", "", page))
     for verdict in comparison.verdicts:
-        assert verdict.sentence in words
+        assert verdict.claim in words
+        assert verdict.evidence in words
     assert "<script>alert" not in page
     assert "nine &amp; more" in page
 
@@ -102,3 +104,14 @@ def test_the_headline_of_two_is_their_verdict_of_more_who_is_best(
 def test_it_is_written_where_asked(comparison: Comparison, tmp_path: Path) -> None:
     file = write(comparison, {}, tmp_path / "new" / "page.html")
     assert file.read_text(encoding="utf-8") == render(comparison, {})
+
+
+def test_of_many_pairs_only_the_claims_are_said_and_equals_share_the_lead(
+    three: tuple[Run, ...], tmp_path: Path
+) -> None:
+    shutil.copytree(three[0].path, tmp_path / "twin")
+    crowd = compare([*three, Run(tmp_path / "twin")])
+    assert headline(crowd)[0].startswith("nine & more and twin are right most often: ")
+    words = html.unescape(re.sub(r"<[^>]+>", "", render(crowd, {})))
+    assert all(verdict.claim in words for verdict in crowd.verdicts)
+    assert not any(verdict.sentence in words for verdict in crowd.verdicts)

@@ -88,27 +88,34 @@ def headline(comparison: Comparison) -> tuple[str, ...]:
     if len(first) == 1:
         evidence = first[0].evidence
         return (f"{first[0].claim}.", f"{evidence[0].upper()}{evidence[1:]}.")
-    best = max(comparison.entries, key=lambda e: e.metrics.whole.accuracy.value or 0.0)
-    accuracy = best.metrics.whole.accuracy
+    share = max(entry.metrics.whole.accuracy.value or 0.0 for entry in comparison.entries)
+    best = [e for e in comparison.entries if e.metrics.whole.accuracy.value == share]
+    whole = best[0].metrics.whole
+    verb = "is" if len(best) == 1 else "are"
     said = (
-        f"{best.name} is right most often: {wording.share(accuracy.value)} of "
-        f"{wording.counted(best.metrics.whole.n, 'picture')}, interval "
-        f"{wording.interval(accuracy)}."
+        f"{wording.together([entry.name for entry in best])} {verb} right most often: "
+        f"{wording.share(share)} of {wording.counted(whole.n, 'picture')}, interval "
+        f"{wording.interval(whole.accuracy)}."
     )
+    return (said, _ahead_of(comparison, first, best[0]))
+
+
+def _ahead_of(comparison: Comparison, verdicts: Sequence[Verdict], best: Entry) -> str:
+    """Which runs the best is ahead of by more than noise, and which it cannot be told from."""
     behind: list[str] = []
     level: list[str] = []
-    for verdict in first:
+    for verdict in verdicts:
         if best.letter in (verdict.first, verdict.second):
             other = verdict.second if verdict.first == best.letter else verdict.first
             names = behind if verdict.is_more_than_noise else level
             names.append(comparison.entry(other).name)
-    parts = [
-        f"Ahead by more than noise of {wording.together(behind)}" if behind else "",
-        f"{'n' if behind else 'N'}ot to be told apart from {wording.together(level)}"
-        if level
-        else "",
-    ]
-    return (said, "; ".join(part for part in parts if part) + ".")
+    parts = []
+    if behind:
+        parts.append(f"{best.name} is ahead by more than noise of {wording.together(behind)}")
+    if level:
+        subject = "" if behind else f"{best.name} is "
+        parts.append(f"{subject}not to be told apart from {wording.together(level)}")
+    return f"{'; '.join(parts)}."
 
 
 def _rows(comparison: Comparison) -> list[AccuracyRow]:
