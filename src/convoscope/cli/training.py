@@ -12,6 +12,7 @@ from convoscope.cli import several, tables
 from convoscope.cli.failures import INTERRUPTED
 from convoscope.cli.interrupt import stopping_on_ctrl_c
 from convoscope.cli.progress import display, duration
+from convoscope.engines.numpy.memory import keep_freed_memory
 from convoscope.errors import DivergedError, SettingsError
 from convoscope.jobs.folds import cross_validate
 from convoscope.jobs.progress import Progress
@@ -86,6 +87,7 @@ def _job(given: Mapping[str, Any]) -> Callable[..., Run]:
 
 
 def _carry_out(work: _Work, manner: Manner) -> int:
+    keep_freed_memory()
     runs: list[Run] = []
     console = tables.console(is_error=True)
     with stopping_on_ctrl_c() as stopper, display(console, is_quiet=manner.is_quiet) as show:
