@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from convoscope.runs import Run
+    from convoscope.runs import Run, RunRecord
 
 _FOLDER = click.Path(path_type=Path)
 
@@ -52,32 +52,25 @@ def list_runs(folder: Path, as_json: bool) -> None:
 def show(run: Path, as_json: bool) -> None:
     """Show what RUN was asked, how it went and what came out."""
     from convoscope.cli import tables
-    from convoscope.jobs.request import quoted
+    from convoscope.cli.several import show_parts
     from convoscope.metrics.summary import summarise
     from convoscope.runs import open_run
+    from convoscope.runs.parts import read_parts
 
     opened = open_run(run)
     record = opened.record()
     metrics = [summarise(opened.predictions(split)) for split in opened.splits()]
+    parts = read_parts(opened) if record.parts and record.status == "finished" else None
     if as_json:
         splits = {split.split: split.to_json() for split in metrics}
         content = {"run": str(run), "record": record.to_json(), "splits": splits}
+        content |= {} if parts is None else {"parts": parts.to_json()}
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
-    tables.out().print(
-        tables.facts(
-            {
-                "run": run,
-                "status": status_words(record.status),
-                "command": quoted(record.command),
-                "started": record.started,
-                "data": record.data.get("root") or record.data.get("name"),
-                "epochs": f"{record.epochs}, epoch {record.best_epoch} kept",
-                "report": opened.report_file if opened.report_file.exists() else None,
-            }
-        )
-    )
-    if metrics:
+    tables.out().print(tables.facts(_facts(opened, record)))
+    if parts is not None:
+        show_parts(parts)
+    elif metrics:
         tables.out().print(tables.metrics_table(metrics))
     for note in record.every_note:
         click.echo(f"note: {note}")
@@ -107,10 +100,28 @@ def status_words(status: str) -> str:
     return "running, or killed" if status == "running" else status
 
 
+def _facts(run: Run, record: RunRecord) -> dict[str, object]:
+    """What was asked, and how it went."""
+    from convoscope.jobs.request import quoted
+
+    kept = f"{record.epochs}, epoch {record.best_epoch} kept"
+    return {
+        "run": run.path,
+        "kind": record.kind if record.parts else None,
+        "runs": ", ".join(record.parts),
+        "status": status_words(record.status),
+        "command": quoted(record.command),
+        "started": record.started,
+        "data": record.data.get("root") or record.data.get("name"),
+        "epochs": None if record.parts else kept,
+        "report": run.report_file if run.report_file.exists() else None,
+    }
+
+
 def _row(run: Run) -> dict[str, Any]:
     """One run for the list; one that is not whole is listed too, and says what is wrong."""
     from convoscope.errors import ConvoscopeError
-    from convoscope.metrics.classification import whole_accuracy
+    from convoscope.runs.parts import tested_accuracy
 
     row: dict[str, Any] = dict.fromkeys(_COLUMNS)
     row["run"] = str(run.path)
@@ -118,8 +129,10 @@ def _row(run: Run) -> dict[str, Any]:
         record = run.record()
         row |= {"status": status_words(record.status), "epochs": record.epochs}
         row |= {"model": record.settings.get("model"), "data": record.data.get("name")}
-        if "test" in run.splits():
-            row["test_accuracy"] = whole_accuracy(run.predictions("test"))
+        if record.parts:
+            word = record.parts[0].partition("/")[0]
+            row |= {"status": f"{row['status']}, {len(record.parts)} {word}", "epochs": None}
+        row["test_accuracy"] = tested_accuracy(run)
     except ConvoscopeError as error:
         row["status"] = f"not whole: {error}"
     return row

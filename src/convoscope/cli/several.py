@@ -58,10 +58,15 @@ def show_parts(parts: Parts) -> None:
         tables.say(shared_training(len(parts.parts)))
         return
     accuracy = parts.over_parts["accuracy"]
-    low, high = accuracy.interval
+    interval = accuracy.interval
+    within = (
+        f"95% interval of the mean {interval.low:.3f} to {interval.high:.3f} (Student's t)"
+        if interval
+        else "all seeds gave the same, so there is no interval"
+    )
     tables.say(
         f"accuracy with another seed on these images: mean {accuracy.mean:.4f}, "
-        f"sd {accuracy.sd:.4f}; 95% interval of the mean {low:.3f} to {high:.3f} (Student's t)"
+        f"sd {accuracy.sd:.4f}; {within}"
     )
     _say_interval(f"mean of these {accuracy.n} networks", parts.over_images, "images")
 

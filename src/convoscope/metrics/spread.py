@@ -27,12 +27,17 @@ from convoscope.metrics.intervals import (
     wilson,
 )
 
+ANYWHERE = Interval(-math.inf, math.inf)
+SHARE = Interval(0.0, 1.0)
+POSITIVE = Interval(0.0, math.inf)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spread:
     """The figures of ``n`` trainings: ``sd`` with n - 1 below, smallest and largest of them.
 
-    ``interval`` is Student's for the mean over ever more trainings, were they independent.
+    ``interval`` is Student's for the mean over ever more trainings, were they independent; ``None``
+    where all figures are equal, which tells nothing of how far others may lie.
     """
 
     n: int
@@ -40,15 +45,15 @@ class Spread:
     sd: float
     smallest: float
     largest: float
-    interval: Interval
+    interval: Interval | None
 
     def to_json(self) -> dict[str, Any]:
-        """Its fields; the interval as ``{"low", "high"}``."""
-        return asdict(self) | {"interval": self.interval._asdict()}
+        """Its fields; the interval as ``{"low", "high"}`` or ``null``."""
+        return asdict(self) | {"interval": self.interval and self.interval._asdict()}
 
 
-def spread(values: Sequence[float], *, level: float = LEVEL) -> Spread:
-    """The spread of a figure over two trainings or more.
+def spread(values: Sequence[float], *, limits: Interval = ANYWHERE, level: float = LEVEL) -> Spread:
+    """The spread of a figure over two trainings or more; the interval is cut at ``limits``.
 
     Source: Student 1908, https://doi.org/10.2307/2331554.
 
@@ -68,7 +73,9 @@ def spread(values: Sequence[float], *, level: float = LEVEL) -> Spread:
         sd=sd,
         smallest=min(values),
         largest=max(values),
-        interval=Interval(mean - reach, mean + reach),
+        interval=Interval(max(limits.low, mean - reach), min(limits.high, mean + reach))
+        if sd > 0
+        else None,
     )
 
 

@@ -121,6 +121,8 @@ def _origin(contents: Contents) -> str:
     learnt = (
         f"learnt from {wording.counted(pictures, 'picture')} of " if pictures else "applied to "
     )
+    if record.parts:
+        learnt = f"trained {len(record.parts)} times, each time without the pictures it tests, on "
     parts = [f"{analysis.name}, {wording.counted(analysis.parameters, 'parameter')}, ", learnt]
     parts.append(str(record.data.get("name", "the data")))
     if record.epochs:

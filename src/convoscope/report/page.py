@@ -7,12 +7,17 @@ from pathlib import Path
 from convoscope import disk
 from convoscope.report import material
 from convoscope.report.confidence import confidence
-from convoscope.report.headline import headline
+from convoscope.report.convolve_page import convolve_page
+from convoscope.report.headline import headline, whole_baseline
 from convoscope.report.heads import head_sections
 from convoscope.report.learning import learning
+from convoscope.report.parts import check_parts, parts_section
 from convoscope.report.printed import check_page
 from convoscope.report.reading import Contents, read
+from convoscope.report.seeds_page import seeds_page
 from convoscope.report.shell import fill
+from convoscope.runs.convolution import CONVOLVE
+from convoscope.runs.parts import CROSS_VALIDATION, SEEDS, Parts, read_parts
 from convoscope.runs.store import Run
 
 
@@ -26,21 +31,36 @@ def write(run: Run) -> Path:
         ReconciliationError: if two figures disagree, in the predictions or on the page.
         StorageError: if the disk is full or not writable.
     """
-    contents = read(run)
-    page = render(contents)
-    check_page(page, contents.metrics)
-    disk.write_text(run.report_file, page)
+    disk.write_text(run.report_file, _checked_page(run))
     return run.report_file
 
 
-def render(contents: Contents) -> str:
-    """The page as text."""
+def _checked_page(run: Run) -> str:
+    """The run's page, its numbers added up again."""
+    kind = run.record().kind
+    if kind == SEEDS:
+        return seeds_page(run)
+    if kind == CONVOLVE:
+        return convolve_page(run)
+    contents = read(run)
+    parts = read_parts(run) if kind == CROSS_VALIDATION else None
+    page = render(contents, parts)
+    check_page(page, contents.metrics)
+    if parts is not None:
+        check_parts(page, parts)
+    return page
+
+
+def render(contents: Contents, parts: Parts | None = None) -> str:
+    """The page as text; ``parts`` are the folds of a cross-validation."""
+    baseline = whole_baseline(contents, contents.main_split)
     return fill(
         "report.html",
         panels=len(contents.splits),
         run=contents,
         headline=headline(contents),
         banners=material.banners(contents),
+        parts=None if parts is None else parts_section(parts, baseline),
         learning=learning(contents),
         heads=head_sections(contents),
         confidence=confidence(contents),

@@ -21,9 +21,16 @@ import numpy as np
 
 from convoscope.data.dataset import OUT_OF_FOLD
 from convoscope.errors import RunError
-from convoscope.metrics.classification import whole_right
+from convoscope.metrics.classification import whole_accuracy, whole_right
 from convoscope.metrics.intervals import Figure
-from convoscope.metrics.spread import Spread, accuracy_over_groups, mean_over_images, spread
+from convoscope.metrics.spread import (
+    POSITIVE,
+    SHARE,
+    Spread,
+    accuracy_over_groups,
+    mean_over_images,
+    spread,
+)
 from convoscope.metrics.summary import SplitMetrics, summarise
 from convoscope.runs.record import RunRecord
 from convoscope.runs.store import Run
@@ -146,6 +153,18 @@ def read_parts(run: Run) -> Parts:
     )
 
 
+def tested_accuracy(run: Run) -> float | None:
+    """How often all heads are right on images for testing: on average over seeds; over all folds.
+
+    ``None`` where nothing was tested yet.
+    """
+    record = run.record()
+    tested = parts_of(run) if record.kind == SEEDS else (run,)
+    split = OUT_OF_FOLD if record.kind == CROSS_VALIDATION else "test"
+    said = [each.predictions(split) for each in tested if split in each.splits()]
+    return sum(map(whole_accuracy, said)) / len(said) if len(said) == len(tested) else None
+
+
 def _part(run: Run, name: str) -> Part:
     part = Run(run.path / name)
     metrics = summarise(part.predictions("test"))
@@ -159,7 +178,11 @@ def _spreads(parts: tuple[Part, ...]) -> dict[str, Spread]:
         for name, figure in figures_of(part.metrics).items():
             if figure.value is not None:
                 found.setdefault(name, []).append(figure.value)
-    return {name: spread(values) for name, values in found.items() if len(values) > 1}
+    return {
+        name: spread(values, limits=POSITIVE if name == LOSS else SHARE)
+        for name, values in found.items()
+        if len(values) > 1
+    }
 
 
 def _over_groups(run: Run) -> Figure | None:
