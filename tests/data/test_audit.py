@@ -246,6 +246,23 @@ def test_a_narrow_class_is_given_away_by_its_width(tmp_path: Path) -> None:
     assert sum(clue.histogram.others) == 60
 
 
+def test_each_head_has_its_own_counts_and_shortcuts(tmp_path: Path) -> None:
+    root = draw(tmp_path / "heads", [""], each=30)
+    grayed(root / "dog")
+    decoded = decode(open_dataset(root), preprocessing=FACTS_ALONE)
+    odd = np.arange(60) % 2
+    two = replace(
+        decoded.dataset,
+        labels={"kind": decoded.dataset.labels["class"], "parity": odd},
+        class_names={"kind": ("cat", "dog"), "parity": ("even", "odd")},
+    )
+    found = audit(replace(decoded, dataset=two))
+    assert of_kind(found, "shortcut").head == "kind"
+    assert found.counts["parity"] == {"even": {"all": 30}, "odd": {"all": 30}}
+    assert set(found.shortcuts) == {"kind", "parity"}
+    assert not any(shortcut.is_suspicious for shortcut in found.shortcuts["parity"])
+
+
 def test_rare_classes_and_imbalance_are_worth_a_look(photos: Path) -> None:
     for number in range(4, 12):
         (photos / "dog" / f"{number}.png").unlink()

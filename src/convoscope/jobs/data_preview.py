@@ -82,6 +82,11 @@ def _rows(
                 title = name if len(dataset.class_names) == 1 else f"{head}: {name}"
                 order = generator(seed, "preview", head, k).permutation(rows).tolist()
                 samples = _samples(dataset, order, shape, 1 if policy.changes else columns)
+                if not samples:
+                    raise DataError(
+                        f"{dataset.place}: every class must have an image that can be read, "
+                        f"{name!r} has none: mend the images, or leave the class out"
+                    )
                 yield _row(title, samples, policy, columns, seed)
 
 
@@ -110,9 +115,4 @@ def _samples(
             found.append((row, network_input(whole_picture(dataset, row), shape)))
         except UnreadableImageError:
             continue
-    if not found:
-        raise DataError(
-            f"{dataset.place}: every class must have an image that can be read, that of "
-            f"{dataset.ids[order[0]]!r} has none: mend the images, or leave the class out"
-        )
     return found
