@@ -99,7 +99,7 @@ def test_the_scale_follows_type_and_maximum(values: Array, pixels: list[int]) ->
 @pytest.mark.parametrize(
     ("array", "options", "sentence"),
     [
-        (counting(2, 3, 6, 3), {}, "both could be: say layout='hwc' or layout='chw'"),
+        (counting(2, 3, 6, 3), {}, "both could be: say --image-layout hwc or chw"),
         (counting(2, 5, 6, 4), {}, r"1 or 3 channels, first or last, but the array has \(N, 5, 6"),
         (
             counting(2, 5, 6, 3),
@@ -114,9 +114,9 @@ def test_the_scale_follows_type_and_maximum(values: Array, pixels: list[int]) ->
         (
             counting(2, 3072),
             {},
-            r"square and gray, but these have 3072 values: .* such as \(32, 32, 3\)",
+            r"square and gray, but these have 3072 values: .* HEIGHTxWIDTHxCHANNELS, such as 32x32x3 \(image_shape=\)",
         ),
-        (counting(2, 7), {}, r"image_shape=\(height, width, channels\)$"),
+        (counting(2, 7), {}, r"or say --image-shape HEIGHTxWIDTHxCHANNELS \(image_shape=\)$"),
         (counting(2, 12), {"image_shape": (3, 3)}, r"and 12 values in all, got \(3, 3\)"),
         (counting(2, 12), {"image_shape": (3, 2, 2)}, r"1 or 3 channels and 12 values .* got"),
         (counting(2, 3, 4, 5, 3), {}, r"\(N, C, H, W\), alike but for N, got \(2, 3, 4, 5, 3\)"),

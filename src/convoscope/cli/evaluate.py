@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from convoscope.cli.reading import reading_options
 
 if TYPE_CHECKING:
     from convoscope.network import Engine
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--skip-unreadable", is_flag=True, help="Leave out images of DATA that cannot be decoded."
 )
+@reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print every figure as one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Print the figures alone.")
 def evaluate(
@@ -30,11 +33,13 @@ def evaluate(
     skip_unreadable: bool,
     as_json: bool,
     quiet: bool,
+    **options: Any,
 ) -> None:
     """Test the trained RUN again and save what it says in the run.
 
     Without DATA on the run's own images, read again from their files. With DATA, a folder like
-    those that train takes, on all images there; its classes are matched by name.
+    those that train takes, on all images there; its classes are matched by name. How a table or an
+    .npz file is read can be said as for train.
 
     \b
     convoscope evaluate runs/photos-small-1
@@ -52,6 +57,7 @@ def evaluate(
             device=device,
             skip_unreadable=skip_unreadable,
             progress=show.stage,
+            **options,
         )
     if as_json:
         splits = {split: metrics.to_json() for split, metrics in found.items()}

@@ -44,7 +44,7 @@ def setting(*names: str, heading: str, help: str, **attributes: Any) -> Callable
     long = next(name for name in names if name.startswith("--"))
     key = attributes.pop("key", long[2:].replace("-", "_"))
     default = defaults()[key]
-    if default is not None and default is not False and default != {}:
+    if default is not None and default is not False and default not in ({}, ()):
         help = f"{help} [{default}]"  # noqa: A001
     return click.option(
         *names, key, cls=GroupedOption, heading=heading, default=None, help=help, **attributes

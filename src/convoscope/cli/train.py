@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,13 @@ import click
 from convoscope.cli.grouped import GroupedCommand
 from convoscope.cli.train_options import train_options
 from convoscope.errors import SettingsError
-from convoscope.jobs.request import OptionValue, flag, option_value
+from convoscope.jobs.request import flag, option_value
+
+_PAIRS: Mapping[str, str] = {
+    "set": "KEY=VALUE, such as blocks=3",
+    "head_weight": "HEAD=W, such as angle=2",
+    "rate": "PREFIX=R, such as conv1=0",
+}
 
 
 @click.command("train", cls=GroupedCommand)
@@ -35,7 +41,8 @@ def train(
     """Train a network on DATA, test it, and write a report.
 
     DATA is a folder with one folder of images per class, already split into train, val and test
-    or not; or 'digits', a small set that is always there.
+    or not; a table of paths and labels (.csv, .tsv, .parquet), an .npz file, idx files, an archive
+    of one of these; or 'digits', a small set that is always there.
 
     \b
     convoscope train photos --model small
@@ -43,6 +50,7 @@ def train(
     convoscope train digits -m lenet-5 -e 10 --optimiser sgd -l 0.05 --momentum 0.9
     convoscope train photos -m flexible --set blocks=3 --set filters=32
     convoscope train photos -m my-net.yaml --settings good.yaml --seed 7
+    convoscope train birds.csv -m small --label-column species --label-column sex
     convoscope train photos -m small --folds 5 --group-by 'patient*_'
     convoscope train photos -m small --seeds 5
     convoscope train --resume runs/photos-small-1
@@ -67,11 +75,15 @@ def given_settings(asked: dict[str, Any]) -> dict[str, Any]:
     """The settings that stand on the command line; the others keep their file's or default value.
 
     Raises:
-        SettingsError: if ``--set`` is not followed by ``KEY=VALUE``.
+        SettingsError: if ``--set`` and its like are not followed by ``KEY=VALUE``, or a key is
+            there twice.
     """
     given = {name: value for name, value in asked.items() if value not in (None, ())}
+    for name in _PAIRS & given.keys():
+        given[name] = _pairs(name, given[name])
     if "set" in given:
-        given["set"] = dict(_option(text) for text in given["set"])
+        options = given["set"].items()
+        given["set"] = {key.replace("-", "_"): option_value(text) for key, text in options}
     return given
 
 
@@ -90,8 +102,19 @@ def refuse_beside_resume(fixed: Mapping[str, object], given: Mapping[str, Any]) 
         )
 
 
-def _option(text: str) -> tuple[str, OptionValue]:
-    key, sign, value = text.partition("=")
-    if not key or not sign:
-        raise SettingsError(f"--set: must be followed by KEY=VALUE, such as blocks=3, got {text!r}")
-    return key.replace("-", "_"), option_value(value)
+def _pairs(setting: str, texts: Iterable[str]) -> dict[str, str]:
+    """The keys and values of an option that may be given again."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, sign, value = text.rpartition("=")
+        if not key or not sign:
+            raise SettingsError(
+                f"{flag(setting)}: must be followed by {_PAIRS[setting]}, got {text!r}: write it "
+                "like that"
+            )
+        if key in pairs:
+            raise SettingsError(
+                f"{flag(setting)}: each name must be there once, {key!r} is there twice: keep one"
+            )
+        pairs[key] = value
+    return pairs

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from convoscope.cli.grouped import grouped, setting
+from convoscope.cli.reading import READING
 
 F = TypeVar("F", bound=Callable[..., Any])
 Decorator = Callable[[F], F]
@@ -48,6 +49,7 @@ _NETWORK: tuple[Decorator[Any], ...] = (
 )
 
 _DATA: tuple[Decorator[Any], ...] = (
+    *(setting(option.name, heading="Data", **option.attributes) for option in READING),
     setting(
         "--resize",
         heading="Data",
@@ -161,6 +163,29 @@ _LEARNING: tuple[Decorator[Any], ...] = (
         type=float,
         metavar="PART",
         help="Part of each label that is spread over all classes.",
+    ),
+    setting(
+        "--head-weight",
+        heading="Learning",
+        multiple=True,
+        metavar="HEAD=W",
+        help="Multiply the loss of that head, such as --head-weight angle=2; may be given again.",
+    ),
+    setting(
+        "--rate",
+        heading="Learning",
+        multiple=True,
+        metavar="PREFIX=R",
+        help="Multiply the learning rate of that layer, or of all parameters whose name begins "
+        "so; 0 freezes them. May be given again, the longest one counts.",
+    ),
+    setting(
+        "--watch",
+        heading="Learning",
+        multiple=True,
+        type=click.Choice(["train", "test"]),
+        help="Record that split's curve too, epoch by epoch; nothing is decided by it. May be "
+        "given again.",
     ),
 )
 

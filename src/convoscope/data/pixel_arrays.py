@@ -101,7 +101,7 @@ def _stored(shape: tuple[int, ...], asked: ImageShape | None, layout: Layout | N
     if choices:
         raise DataError(
             f"either the first or the last size of an image must be 1 or 3 channels, but {found}, "
-            "where both could be: say layout='hwc' or layout='chw', or save uint8 (N, H, W)"
+            "where both could be: say --image-layout hwc or chw (layout=), or save uint8 (N, H, W)"
         )
     raise DataError(
         f"images must have 1 or 3 channels, first or last, {_wish(asked, layout)}but {found}: "
@@ -125,10 +125,11 @@ def _flattened(values: int, asked: ImageShape | None, layout: Layout | None) -> 
     side = math.isqrt(values)
     if asked is None and side * side != values:
         third = math.isqrt(values // 3)
-        guess = f", such as ({third}, {third}, 3)" if 3 * third * third == values else ""
+        guess = f", such as {third}x{third}x3" if 3 * third * third == values else ""
         raise DataError(
             f"flattened images must be square and gray, but these have {values} values: save them "
-            f"as (N, height, width, 3), or say image_shape=(height, width, channels){guess}"
+            f"as (N, height, width, 3), or say --image-shape HEIGHTxWIDTHxCHANNELS{guess} "
+            "(image_shape=)"
         )
     height, width, channels = (*(asked or (side, side)), 1)[:3]
     if height * width * channels != values or channels not in _CHANNELS:

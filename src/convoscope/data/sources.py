@@ -16,6 +16,7 @@ from convoscope.data.folders import read_folder
 from convoscope.data.groups import grouped, is_column
 from convoscope.data.idx import is_idx_images, read_idx
 from convoscope.data.npz import read_npz
+from convoscope.data.reading import AS_FOUND, Kind, Reading
 from convoscope.data.table_files import TABLE_SUFFIXES
 from convoscope.data.tables import read_table
 from convoscope.errors import ConvoscopeError, DataError, placed, unknown_name
@@ -24,28 +25,33 @@ EMBEDDED: Mapping[str, str] = MappingProxyType({"digits": "convoscope.data.digit
 """Each embedded set and its reader, imported when asked for: scikit-learn takes a second."""
 
 
-def open_dataset(source: str | Path, *, group_by: str | None = None) -> Dataset:
+def open_dataset(
+    source: str | Path, *, group_by: str | None = None, reading: Reading = AS_FOUND
+) -> Dataset:
     """The data set of that name or path; a name always means the embedded set.
 
     A folder that happens to have the same name is ``./digits``, or a :class:`~pathlib.Path`.
-    ``group_by`` says which images belong together, see :mod:`convoscope.data.groups`.
+    ``group_by`` says which images belong together, see :mod:`convoscope.data.groups`, ``reading``
+    what the source does not say itself.
 
     Raises:
-        UnknownNameError: if it is no path and nearly an embedded set's name, or ``group_by`` is a
-            column that the table does not have.
+        UnknownNameError: if it is no path and nearly an embedded set's name, or a column is asked
+            for that the table does not have.
         DataError: if there is no such folder or file, or it is no data set, or cannot be grouped.
-        SettingsError: if ``group_by`` asks for a column of data that is no table.
+        SettingsError: if a column is asked for of data that is no table, or ``reading`` says
+            something else that this kind of source does not understand.
         StorageError: if an archive finds no room in the cache.
         MissingDependencyError: if a table needs a library that is not installed.
     """
     column = group_by if group_by and is_column(group_by) else None
-    dataset = _opened(source, column)
+    dataset = _opened(source, column, reading)
     return dataset if group_by is None else grouped(dataset, group_by)
 
 
-def _opened(source: str | Path, group_column: str | None) -> Dataset:
+def _opened(source: str | Path, group_column: str | None, reading: Reading) -> Dataset:
     """The data set, with its groups only if it is a table."""
     if isinstance(source, str) and source in EMBEDDED:
+        reading.check(source, "embedded")
         module, function = EMBEDDED[source].split(":")
         dataset = getattr(importlib.import_module(module), function)()
         assert isinstance(dataset, Dataset)
@@ -55,8 +61,8 @@ def _opened(source: str | Path, group_column: str | None) -> Dataset:
         raise unknown_name("data set or folder", str(source), EMBEDDED)
     try:
         if path.is_file() and is_archive(path):
-            return _open_archive(path, group_column)
-        return _open_path(path, None, group_column)
+            return _open_archive(path, group_column, reading)
+        return _open_path(path, None, group_column, reading)
     except OSError as error:
         if isinstance(error, ConvoscopeError):
             raise
@@ -66,30 +72,59 @@ def _opened(source: str | Path, group_column: str | None) -> Dataset:
         ) from error
 
 
-def _open_archive(path: Path, group_column: str | None) -> Dataset:
+def _open_archive(path: Path, group_column: str | None, reading: Reading) -> Dataset:
     inside = source_within(unpack(path))
     with placed(str(path)):
-        return _open_path(inside, archive_name(path), group_column, is_confined=True)
+        return _open_path(inside, archive_name(path), group_column, reading, is_confined=True)
 
 
 def _open_path(
-    path: Path, name: str | None, group_column: str | None, *, is_confined: bool = False
+    path: Path,
+    name: str | None,
+    group_column: str | None,
+    reading: Reading,
+    *,
+    is_confined: bool = False,
 ) -> Dataset:
     """The data set of a folder or file by its kind; ``is_confined`` where an archive held it."""
-    suffix = path.suffix.lower() if path.is_file() else ""
-    if _holds_idx(path):
-        return read_idx(path, name=name)
-    if suffix in TABLE_SUFFIXES:
-        return read_table(path, group_column=group_column, name=name, is_confined=is_confined)
-    if suffix == ".npz":
-        return read_npz(path, name=name)
-    if path.is_file():
+    kind = _kind(path)
+    if kind is None:
         raise DataError(
             f"{path}: data must be a folder of images, a table ({', '.join(TABLE_SUFFIXES)}), idx "
             f"files, an .npz file or an archive ({', '.join(SUFFIXES)}), this file is none: "
             "name another one"
         )
+    reading.check(str(path), kind)
+    if kind == "idx":
+        return read_idx(path, name=name)
+    if kind == "table":
+        return read_table(
+            path,
+            root=reading.image_root,
+            image_column=reading.image_column,
+            label_columns=reading.label_column or None,
+            split_column=reading.split_column,
+            group_column=group_column,
+            name=name,
+            is_confined=is_confined,
+        )
+    if kind == "npz":
+        return read_npz(
+            path, image_shape=reading.image_shape, layout=reading.image_layout, name=name
+        )
     return read_folder(path, name=name)
+
+
+def _kind(path: Path) -> Kind | None:
+    """What kind of source a folder or file is; ``None`` for a file of no known kind."""
+    suffix = path.suffix.lower() if path.is_file() else ""
+    if _holds_idx(path):
+        return "idx"
+    if suffix in TABLE_SUFFIXES:
+        return "table"
+    if suffix == ".npz":
+        return "npz"
+    return None if path.is_file() else "folder"
 
 
 def _is_misspelt(source: str | Path) -> bool:

@@ -115,7 +115,7 @@ def locate(table: Table, column: str, root: Path, *, is_confined: bool) -> tuple
 def _advice(cells: Sequence[str | None]) -> str:
     if any("://" in cell for cell in cells if cell):
         return "download the images and write their paths into the table"
-    return "put them there, mend the paths, or say root= if they lie elsewhere"
+    return "put them there, mend the paths, or say --image-root (root=) if they lie elsewhere"
 
 
 def _check_below(root: Path, files: Sequence[Path], rows: Sequence[str]) -> None:

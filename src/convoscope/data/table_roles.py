@@ -117,7 +117,8 @@ def _image_column(table: Table, root: Path, taken: set[str]) -> str:
             table.column(name)  # raises: pictures inside the table
     raise DataError(
         f"one column must name image files, given from {root} on, but none of "
-        f"{', '.join(map(repr, table.columns))} does: call it 'path', or say image_column="
+        f"{', '.join(map(repr, table.columns))} does: call it 'path', or say "
+        "--image-column (image_column=)"
     )
 
 
@@ -157,7 +158,7 @@ def _splits(table: Table, column: str) -> tuple[SplitName, ...]:
             raise DataError(
                 f"column {column!r}, {row}: a split must be train, validation or test, got "
                 f"{'nothing' if cell is None else repr(cell)}: write one of them, or say another "
-                "split_column="
+                "--split-column (split_column=)"
             )
         found.append(split)
     return tuple(found)
@@ -216,7 +217,7 @@ def _label_columns(table: Table, taken: set[str]) -> tuple[tuple[str, ...], tupl
     if not labels:
         raise DataError(
             f"one column must be the label, but {'; '.join(notes) or 'there is no other column'}: "
-            "add a column called 'label', or say label_columns="
+            "add a column called 'label', or say --label-column (label_columns=)"
         )
     return tuple(labels), tuple(notes)
 

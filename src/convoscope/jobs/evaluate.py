@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from convoscope.arrays import IntArray
-from convoscope.data.cache import decode
+from convoscope.data.cache import Decoded, decode
 from convoscope.data.dataset import SPLIT_NAMES, Dataset
 from convoscope.data.sources import open_dataset
 from convoscope.data.splits import read_splits
-from convoscope.errors import DataError, RunError, placed, unknown_name
+from convoscope.errors import DataError, RunError, SettingsError, placed, unknown_name
 from convoscope.jobs.predictions import label, logits_of, predictions_of
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.settings import asked_request
+from convoscope.jobs.source import ReadingOptions, asked_dataset, reading
 from convoscope.jobs.trained import class_names, trained_network
+from convoscope.metrics.mistakes import picture_name, pictures_needed, pictures_of_mistakes
 from convoscope.metrics.predictions import Predictions
 from convoscope.metrics.summary import SplitMetrics, summarise
 from convoscope.network import Engine, Network
+from convoscope.pictures.thumbnails import shrink
 from convoscope.runs import Run, open_run
 
 
@@ -32,44 +37,54 @@ def evaluate(
     device: str = "auto",
     skip_unreadable: bool = False,
     progress: Progress = unwatched,
+    **options: Unpack[ReadingOptions],
 ) -> dict[str, SplitMetrics]:
     """The metrics of each split, from predictions that are made anew and saved in the run.
 
     Without ``data`` the run's own splits, decoded again from the files it was trained on, which
     must still be the same. With ``data`` all its images, saved under its name; its classes are
-    matched by name.
+    matched by name. ``options`` say how that data is read, as they do when training; none are
+    taken over from the run.
 
     Raises:
         RunError: if the run has no trained model, or its images have changed.
         DataError: if ``data`` has a class that the run does not know.
+        SettingsError: if there are options for data that is not named, or not of their kind.
     """
     opened = run if isinstance(run, Run) else open_run(run)
     network = trained_network(opened, engine=engine, device=device)
     if data is None:
-        said = _own_splits(opened, network, progress)
+        _check_unread(options)
+        tested = _own_splits(opened, network, progress)
     else:
-        said = [_other_data(opened, network, str(data), skip_unreadable, progress)]
-    for predictions in said:
+        dataset = _read(str(data), options, class_names(opened))
+        tested = _other_data(opened, network, dataset, str(data), skip_unreadable, progress)
+    for predictions in tested.said:
         opened.write_predictions(predictions)
-    return {predictions.split: summarise(predictions) for predictions in said}
+    _keep_pictures(opened, tested)
+    return {predictions.split: summarise(predictions) for predictions in tested.said}
 
 
-def _own_splits(run: Run, network: Network, progress: Progress) -> list[Predictions]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tested:
+    """Predictions, and the images that they are about; ``is_own`` for those of the run itself."""
+
+    said: tuple[Predictions, ...]
+    decoded: Decoded
+    is_own: bool
+
+
+def _own_splits(run: Run, network: Network, progress: Progress) -> _Tested:
     record = run.record()
     asked = asked_request(run.path, record.settings)
-    decoded = decode(
-        open_dataset(asked.data),
-        preprocessing=network.preprocessing,
-        skip_unreadable=asked.skip_unreadable,
-        progress=lambda done, total: progress("decoding", done, total),
-    )
+    decoded = _decoded(asked_dataset(asked), network, asked.skip_unreadable, progress)
     if decoded.fingerprint != record.data.get("fingerprint"):
         raise RunError(
             f"{run.path}: testing on its own split needs the images it was trained on, those in "
             f"{asked.data} have changed since: put them back, or name other data"
         )
     splits = read_splits(run.split_file, decoded.dataset)
-    return [
+    said = [
         predictions_of(
             network,
             decoded.images,
@@ -82,21 +97,22 @@ def _own_splits(run: Run, network: Network, progress: Progress) -> list[Predicti
         for split, indices in splits.indices.items()
         if len(indices)
     ]
+    return _Tested(tuple(said), decoded, is_own=True)
 
 
 def _other_data(
-    run: Run, network: Network, data: str, skip_unreadable: bool, progress: Progress
-) -> Predictions:
-    decoded = decode(
-        open_dataset(data),
-        preprocessing=network.preprocessing,
-        skip_unreadable=skip_unreadable,
-        progress=lambda done, total: progress("decoding", done, total),
-    )
+    run: Run,
+    network: Network,
+    dataset: Dataset,
+    where: str,
+    skip_unreadable: bool,
+    progress: Progress,
+) -> _Tested:
+    decoded = _decoded(dataset, network, skip_unreadable, progress)
     names = class_names(run)
-    with placed(data):
+    with placed(where):
         labels = matched_labels(decoded.dataset, names)
-    return label(
+    said = label(
         logits_of(network, decoded.images, progress=progress),
         network.architecture,
         split=split_name(decoded.dataset.name),
@@ -104,6 +120,59 @@ def _other_data(
         labels=labels,
         class_names=names,
     )
+    return _Tested((said,), decoded, is_own=False)
+
+
+def _decoded(
+    dataset: Dataset, network: Network, skip_unreadable: bool, progress: Progress
+) -> Decoded:
+    return decode(
+        dataset,
+        preprocessing=network.preprocessing,
+        skip_unreadable=skip_unreadable,
+        progress=lambda done, total: progress("decoding", done, total),
+    )
+
+
+def _keep_pictures(run: Run, tested: _Tested) -> None:
+    """Add the pictures that the report shows of these predictions to those that the run has."""
+    if tested.is_own:
+        shown = {name: name for name in pictures_needed(tested.said)}
+    else:
+        (said,) = tested.said
+        shown = {picture_name(said.split, name): name for name in pictures_of_mistakes(said)}
+    rows = {name: row for row, name in enumerate(tested.decoded.dataset.ids)}
+    chosen = np.array([rows[name] for name in shown.values()], dtype=np.int64)
+    pictures = shrink(tested.decoded.images[chosen])
+    kept = run.samples() | dict(zip(shown, pictures, strict=True))
+    if kept:
+        run.write_samples(list(kept), np.stack(list(kept.values())))
+
+
+def _check_unread(options: ReadingOptions) -> None:
+    """Refuse options on how to read data that is not named."""
+    said = [name for name, value in options.items() if value]
+    if said:
+        raise SettingsError(
+            f"--{said[0].replace('_', '-')} says how DATA is read, but none is named, and the "
+            "run's own data is read as it was for training: name DATA, or leave the option out"
+        )
+
+
+def _read(
+    data: str, options: ReadingOptions, class_names: Mapping[str, tuple[str, ...]]
+) -> Dataset:
+    """The other data set; its only label column is the head of that name, where there is one."""
+    asked = reading(options)
+    dataset = open_dataset(data, reading=asked)
+    if len(asked.label_column) == 1 and asked.label_column[0] in class_names:
+        (head,) = asked.label_column
+        dataset = replace(
+            dataset,
+            labels={head: dataset.labels["class"]},
+            class_names={head: dataset.class_names["class"]},
+        )
+    return dataset
 
 
 def matched_labels(

@@ -11,6 +11,8 @@ import numpy as np
 from convoscope import engines
 from convoscope.arrays import IntArray
 from convoscope.data.batches import Batches
+from convoscope.data.dataset import SplitName
+from convoscope.engines.learning import multipliers
 from convoscope.errors import WeightsError
 from convoscope.jobs.predictions import predictions_of
 from convoscope.jobs.prepare import Prepared
@@ -30,6 +32,7 @@ def fresh_network(prepared: Prepared) -> FreshNetwork:
 
     Raises:
         WeightsError: if the run to start from has no parameter that fits.
+        UnknownNameError: if a learning rate is for parameters that are not there.
     """
     request = prepared.request
     network = engines.build(
@@ -40,6 +43,8 @@ def fresh_network(prepared: Prepared) -> FreshNetwork:
         device=request.device,
         precision=request.precision,
     )
+    # The learner checks them too, but only when the run has its folder.
+    multipliers(prepared.architecture, tuple(network.parameters()), request.rate)
     if request.from_run is None:
         return network, ()
     return _started_from(network, Path(request.from_run))
@@ -73,13 +78,14 @@ def teach(
                 seed=settings.seed,
                 policy=settings.augment,
             ),
-            validation=_validation(prepared) if has_validation else None,
+            validation=_evaluation(prepared, "validation") if has_validation else None,
             settings=settings,
             listen=recorder.listen,
             keep=recorder.keep,
             recall=recorder.recall,
             start=recorder.start(),
             should_stop=should_stop,
+            watch={split: _evaluation(prepared, split) for split in prepared.request.watch},
         )
 
 
@@ -110,14 +116,14 @@ def balanced_weights(labels: IntArray, classes: int) -> tuple[float, ...]:
     return tuple(float(known / (classes * n)) if n else 0.0 for n in counts)
 
 
-def _validation(prepared: Prepared) -> Callable[[Network], Predictions]:
+def _evaluation(prepared: Prepared, split: SplitName) -> Callable[[Network], Predictions]:
     def evaluate(network: Network) -> Predictions:
         return predictions_of(
             network,
             prepared.decoded.images,
             prepared.dataset,
-            prepared.splits.indices["validation"],
-            split="validation",
+            prepared.splits.indices[split],
+            split=split,
             batch_size=prepared.settings.batch_size,
         )
 

@@ -13,9 +13,9 @@ from convoscope.arrays import ByteArray
 from convoscope.data.cache import sha256_of
 from convoscope.data.dataset import Dataset
 from convoscope.data.decoding import open_image
-from convoscope.data.sources import open_dataset
 from convoscope.errors import ConvoscopeError, UnreadableImageError
 from convoscope.jobs.settings import asked_request
+from convoscope.jobs.source import asked_dataset
 from convoscope.pictures.thumbnails import shrink
 from convoscope.runs import Run
 from convoscope.runs.splitting import hashes_of
@@ -49,7 +49,7 @@ def small_picture(file: Path) -> ByteArray | None:
 
 def _originals(run: Run, ids: Iterable[str]) -> dict[str, ByteArray]:
     try:
-        dataset = open_dataset(asked_request(run.path, run.record().settings).data)
+        dataset = asked_dataset(asked_request(run.path, run.record().settings))
     except ConvoscopeError:
         # The folder has gone; the run's own samples are what is left.
         return {}

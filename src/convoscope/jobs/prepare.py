@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from convoscope.architecture import files
 from convoscope.architecture.graph import Architecture
+from convoscope.architecture.heads import with_heads
 from convoscope.architecture.protocol import Shape
 from convoscope.architecture.zoo import is_file, resolve
 from convoscope.data.augment import POLICIES
@@ -16,12 +17,12 @@ from convoscope.data.cache import Decoded, decode
 from convoscope.data.dataset import Dataset
 from convoscope.data.groups import check_whole
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.data.sources import open_dataset
 from convoscope.data.splits import Splits, make_splits, read_splits
-from convoscope.errors import ArchitectureError, RunError, placed, unknown_name
+from convoscope.errors import ArchitectureError, DataError, RunError, placed, unknown_name
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest, input_shape
 from convoscope.jobs.settings import training_settings
+from convoscope.jobs.source import asked_dataset
 from convoscope.runs import Run
 from convoscope.training.settings import TrainingSettings
 
@@ -71,9 +72,10 @@ def prepare_each(
     if request.augment not in POLICIES:
         raise unknown_name("augmentation", request.augment, POLICIES)
     resolve(request.model, **request.set)
-    dataset = open_dataset(request.data, group_by=request.group_by)
+    dataset = asked_dataset(request)
     architecture = choose_architecture(request, dataset)
-    return _prepared(request, dataset, architecture, divide, progress)
+    notes = _heads_note(request, architecture)
+    return _prepared(request, dataset, architecture, divide, progress, notes)
 
 
 def prepare_again(run: Run, request: TrainRequest, *, progress: Progress = unwatched) -> Prepared:
@@ -99,7 +101,7 @@ def prepare_each_again(
         RunError: if the images are no longer those that the run began with.
     """
     architecture = files.read(run.architecture_file)
-    dataset = open_dataset(request.data, group_by=request.group_by)
+    dataset = asked_dataset(request)
     prepared = _prepared(request, dataset, architecture, divide, progress)
     found, began_with = prepared[0].decoded.fingerprint, run.record().data.get("fingerprint")
     if found != began_with:
@@ -112,19 +114,22 @@ def prepare_each_again(
 
 
 def choose_architecture(request: TrainRequest, dataset: Dataset) -> Architecture:
-    """The network that was asked for, fitted to the data's classes.
+    """The network that was asked for, with a head for whatever the data labels.
 
-    Its input is the one asked for; else, for a ready-made network and images in memory, theirs;
-    else its own.
+    A network with one head gives a copy of it to each. Its input is the one asked for; else, for a
+    ready-made network and images in memory, theirs; else its own.
 
     Raises:
-        ArchitectureError: if the network's heads are not those that the data labels.
+        ArchitectureError: if the network has several heads, and not those that the data labels.
+        UnknownNameError: if a head is given a weight that is not there.
         SettingsError: if options are given for a network that has none.
     """
     shape = _input_shape(request, dataset)
-    _check_heads(resolve(request.model, input_shape=shape, **request.set), dataset)
     classes = {head: len(names) for head, names in dataset.class_names.items()}
-    return resolve(request.model, input_shape=shape, classes=classes, **request.set)
+    architecture = with_heads(resolve(request.model, input_shape=shape, **request.set), classes)
+    for head in request.head_weight:
+        architecture.head(head)
+    return architecture
 
 
 def preprocessing_for(architecture: Architecture, request: TrainRequest) -> Preprocessing:
@@ -146,6 +151,7 @@ def _prepared(
     architecture: Architecture,
     divide: Divide,
     progress: Progress,
+    notes: tuple[str, ...] = (),
 ) -> tuple[Prepared, ...]:
     preprocessing = preprocessing_for(architecture, request)
     decoded = decode(
@@ -154,6 +160,9 @@ def _prepared(
         skip_unreadable=request.skip_unreadable,
         progress=lambda done, total: progress("decoding", done, total),
     )
+    divided = divide(decoded)
+    for splits in divided:
+        _check_watched(request, splits)
     return tuple(
         Prepared(
             request=request,
@@ -162,9 +171,9 @@ def _prepared(
             splits=splits,
             architecture=architecture,
             preprocessing=preprocessing,
-            notes=_notes(decoded, splits),
+            notes=(*notes, *_notes(decoded, splits)),
         )
-        for splits in divide(decoded)
+        for splits in divided
     )
 
 
@@ -193,14 +202,25 @@ def _input_shape(request: TrainRequest, dataset: Dataset) -> Shape | None:
     return None
 
 
-def _check_heads(architecture: Architecture, dataset: Dataset) -> None:
-    heads = {head.name for head in architecture.heads}
-    if heads != set(dataset.class_names):
-        raise ArchitectureError(
-            f"{architecture.name}: the network's heads must be what the data labels "
-            f"({', '.join(sorted(dataset.class_names))}), got {', '.join(sorted(heads)) or 'none'}:"
-            " name the heads like that, or choose another network"
-        )
+def _heads_note(request: TrainRequest, architecture: Architecture) -> tuple[str, ...]:
+    """A sentence where the network's only head was copied."""
+    own = [head.name for head in resolve(request.model, **request.set).heads]
+    heads = [head.name for head in architecture.heads]
+    if set(own) == set(heads) or len(heads) == 1:
+        return ()
+    return (
+        f"{architecture.name} has one head and the data labels {len(heads)} ({', '.join(heads)}): "
+        "each has its own copy of it",
+    )
+
+
+def _check_watched(request: TrainRequest, splits: Splits) -> None:
+    for split in request.watch:
+        if not len(splits.indices.get(split, ())):
+            raise DataError(
+                f"--watch {split}: a split that is watched must have images, it has none: hold "
+                "some out, or leave the option out"
+            )
 
 
 def _notes(decoded: Decoded, splits: Splits) -> tuple[str, ...]:

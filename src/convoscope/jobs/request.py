@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 from convoscope.errors import SettingsError, unknown_name
@@ -23,10 +23,15 @@ class TrainRequest:
 
     ``data`` is a folder of images or the name of an embedded set, ``model`` a zoo network or a
     YAML file, ``set`` that zoo network's own options. ``input`` is ``"3x64x64"``, ``"64x96"``
-    (height x width) or ``"64"``; without it the data or the network decides. ``split`` is a
+    (height x width) or ``"64"``; without it the data or the network decides. The names from
+    ``image_column`` to ``image_layout`` say what a table or an ``.npz`` file does not say itself,
+    see :class:`~convoscope.data.reading.Reading`; ``image_shape`` is ``"32x32x3"`` (height x width
+    x channels) or ``"28x28"``. ``split`` is a
     ``split.csv`` to use again, ``group_by`` what must stay in one split together, as in
     :mod:`convoscope.data.groups`, ``from_run`` a run whose parameters to start from. ``patience``
-    0 never stops early. The remaining names are those of
+    0 never stops early. ``watch`` names splits besides validation whose curves are recorded while
+    nothing is decided by them; ``head_weight`` multiplies the losses of heads, ``rate`` the
+    learning rates of parameters whose name begins so. The remaining names are those of
     :class:`~convoscope.training.settings.TrainingSettings`,
     :class:`~convoscope.network.Optimiser` and :func:`convoscope.engines.build`.
     """
@@ -36,6 +41,13 @@ class TrainRequest:
     set: Mapping[str, Any] = field(default_factory=dict)
     input: str | None = None
     from_run: str | None = None
+
+    image_column: str | None = None
+    label_column: tuple[str, ...] = ()
+    split_column: str | None = None
+    image_root: str | None = None
+    image_shape: str | None = None
+    image_layout: Literal["hwc", "chw"] | None = None
 
     resize: Literal["squash", "crop", "pad"] = "squash"
     validation: float = 0.1
@@ -60,6 +72,9 @@ class TrainRequest:
     patience: int = 10
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = 0.0
+    head_weight: Mapping[str, float] = field(default_factory=dict)
+    rate: Mapping[str, float] = field(default_factory=dict)
+    watch: tuple[Literal["train", "test"], ...] = ()
 
     seed: int = 0
     engine: Literal["torch", "numpy"] = "torch"
@@ -74,9 +89,12 @@ class TrainRequest:
         """The words of the command that asks for this; settings at their default are left out."""
         words = ["convoscope", "train", self.data, "--model", self.model]
         for name, value in self._changed():
-            if name == "set":
+            if isinstance(value, Mapping):
                 for key, option in value.items():
-                    words += ["--set", f"{key}={option_text(option)}"]
+                    words += [flag(name), f"{key}={option_text(option)}"]
+            elif isinstance(value, tuple):
+                for one in value:
+                    words += [flag(name), one]
             elif value is True:
                 words.append(flag(name))
             else:
@@ -92,7 +110,7 @@ class TrainRequest:
 def defaults() -> dict[str, Any]:
     """The settings that have a default, in order, with it."""
     return {
-        f.name: {} if f.name == "set" else f.default
+        f.name: f.default if f.default_factory is MISSING else f.default_factory()
         for f in fields(TrainRequest)
         if f.name not in ("data", "model")
     }
@@ -116,7 +134,7 @@ def flag(setting: str) -> str:
 
 
 def option_text(value: OptionValue) -> str:
-    """A zoo option as one writes it after ``--set name=``."""
+    """A value as one writes it after ``--set name=``."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -153,6 +171,23 @@ def input_shape(text: str, channels: int) -> tuple[int, int, int]:
         numbers = numbers * 2
     c, h, w = numbers if len(numbers) == 3 else [channels, *numbers]
     return c, h, w
+
+
+def image_shape(text: str) -> tuple[int, int] | tuple[int, int, int]:
+    """``"28x28"`` (height x width) or ``"32x32x3"`` (height x width x channels), as arrays have it.
+
+    Raises:
+        SettingsError: if it is neither.
+    """
+    parts = text.lower().split("x")
+    numbers = [int(part) for part in parts if part.isascii() and part.isdecimal()]
+    if len(numbers) != len(parts) or len(numbers) not in (2, 3) or min(numbers) < 1:
+        raise SettingsError(
+            f"image_shape must be HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS, such as 28x28 or 32x32x3, "
+            f"got {text!r}: write it like that"
+        )
+    height, width, *channels = numbers
+    return (height, width, channels[0]) if channels else (height, width)
 
 
 def quoted(command: tuple[str, ...]) -> str:

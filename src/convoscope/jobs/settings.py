@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from convoscope.architecture.zoo import is_file
 from convoscope.data.sources import EMBEDDED
 from convoscope.errors import RunError, SettingsError, placed
-from convoscope.jobs.request import TrainRequest, check_names
+from convoscope.jobs.request import TrainRequest, check_names, image_shape
 from convoscope.network import Optimiser
 from convoscope.training.settings import Schedule, TrainingSettings
 
@@ -32,6 +32,9 @@ def request(settings: Mapping[str, Any]) -> TrainRequest:
         if not settings.get(name):
             raise SettingsError(f"{name} must be given, got none: {_ADVICE[name]}")
     values = {**settings, "data": str(settings["data"]), "model": str(settings["model"])}
+    values |= {name: [values[name]] for name in _LISTS if isinstance(values.get(name), str)}
+    if values.get("image_root") is not None:
+        values["image_root"] = str(values["image_root"])
     try:
         asked = _ADAPTER.validate_python(values)
     except ValidationError as error:
@@ -40,6 +43,8 @@ def request(settings: Mapping[str, Any]) -> TrainRequest:
         law = first["msg"][0].lower() + first["msg"][1:]
         raise SettingsError(f"{name}: {law}, got {first['input']!r}: correct it") from error
     training_settings(asked)
+    if asked.image_shape is not None:
+        image_shape(asked.image_shape)
     return asked
 
 
@@ -102,7 +107,7 @@ def absolute(asked: TrainRequest) -> TrainRequest:
     """The same request with every file and folder named from the root of the disk, so that it can
     be asked again from anywhere.
     """
-    names = ["data", "model", "split", "from_run"]
+    names = ["data", "model", "split", "from_run", "image_root"]
     if asked.data in EMBEDDED:
         names.remove("data")
     if not is_file(asked.model):
@@ -141,10 +146,13 @@ def training_settings(asked: TrainRequest) -> TrainingSettings:
         patience=asked.patience or None,
         class_weights=asked.class_weights,
         label_smoothing=asked.label_smoothing,
+        head_weights=tuple(asked.head_weight.items()),
+        rates=tuple(asked.rate.items()),
         seed=asked.seed,
     )
 
 
+_LISTS = ("label_column", "watch")
 _ADVICE = {
     "data": "name a folder with one folder of images per class",
     "model": "name a network with --model, 'small' is a good start for photographs, or a YAML file",

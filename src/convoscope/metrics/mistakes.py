@@ -75,13 +75,26 @@ def pictures_needed(splits: Iterable[Predictions]) -> tuple[str, ...]:
     """
     ids: dict[str, None] = {}
     for position, predictions in enumerate(splits):
-        for head in predictions.heads:
-            if position == 0:
+        if position == 0:
+            for head in predictions.heads:
                 samples = class_samples(predictions, head)
                 ids.update((name, None) for names in samples for name in names)
-            wrong = most_confident_mistakes(predictions, head)
-            ids.update((mistake.id, None) for mistake in wrong)
+        ids.update((name, None) for name in pictures_of_mistakes(predictions))
     return tuple(ids)
+
+
+def pictures_of_mistakes(predictions: Predictions) -> tuple[str, ...]:
+    """The ids of the mistakes that a report shows of one split, each once."""
+    ids: dict[str, None] = {}
+    for head in predictions.heads:
+        wrong = most_confident_mistakes(predictions, head)
+        ids.update((mistake.id, None) for mistake in wrong)
+    return tuple(ids)
+
+
+def picture_name(split: str, id_: str) -> str:
+    """What the picture of an image of other data is called: its id may be one of the run's too."""
+    return f"{split}: {id_}"
 
 
 def _spread(indices: IntArray, count: int) -> IntArray:

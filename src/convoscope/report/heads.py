@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from convoscope.arrays import ByteArray, IntArray
 from convoscope.metrics.intervals import Figure
-from convoscope.metrics.mistakes import most_confident_mistakes
+from convoscope.metrics.mistakes import most_confident_mistakes, picture_name
 from convoscope.metrics.summary import ClassMetrics, HeadMetrics
 from convoscope.pictures.bars import interval_bar
 from convoscope.pictures.confusion import Panes, confusion_panes, neighbour_order
@@ -99,9 +99,9 @@ def head_sections(contents: Contents) -> tuple[HeadSection, ...]:
     )
 
 
-def thumbnail(samples: Mapping[str, ByteArray], id_: str) -> Thumbnail | None:
-    """The stored picture of that id; ``None`` where none was stored."""
-    image = samples.get(id_)
+def thumbnail(samples: Mapping[str, ByteArray], id_: str, split: str = "") -> Thumbnail | None:
+    """The stored picture of that id, of that split's before any other; ``None`` without one."""
+    image = samples.get(picture_name(split, id_), samples.get(id_))
     if image is None:
         return None
     height, width, _ = image.shape
@@ -189,7 +189,7 @@ def _mistakes(contents: Contents, head: str, split: str) -> tuple[ShownMistake, 
             predicted=names[mistake.predicted],
             confidence=mistake.confidence,
             true_probability=mistake.true_probability,
-            thumbnail=thumbnail(contents.samples, mistake.id),
+            thumbnail=thumbnail(contents.samples, mistake.id, split),
         )
         for mistake in most_confident_mistakes(predictions, head)
     )
