@@ -23,6 +23,7 @@ from convoscope.version import __version__
 if TYPE_CHECKING:
     from convoscope.jobs.calibrate import calibrate
     from convoscope.jobs.compare import compare
+    from convoscope.jobs.data_check import check as check_data
     from convoscope.jobs.describe import describe
     from convoscope.jobs.doubts import doubts
     from convoscope.jobs.evaluate import evaluate
@@ -38,6 +39,7 @@ __all__ = [
     "Run",
     "__version__",
     "calibrate",
+    "check_data",
     "compare",
     "cross_validate",
     "describe",
@@ -55,6 +57,7 @@ __all__ = [
 _HOMES = {
     "Run": "runs:Run",
     "calibrate": "jobs.calibrate:calibrate",
+    "check_data": "jobs.data_check:check",
     "compare": "jobs.compare:compare",
     "cross_validate": "jobs.folds:cross_validate",
     "describe": "jobs.describe:describe",

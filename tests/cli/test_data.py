@@ -141,6 +141,19 @@ def test_a_page_that_cannot_be_written_is_a_sentence(convoscope: Convoscope, pho
     assert "file/page.html" in refusal(convoscope, "data", "check", photos, "-o", "file/page.html")
 
 
+def test_groups_in_two_splits_are_found_by_a_pattern(convoscope: Convoscope, photos: Path) -> None:
+    lines = ["file,split"]
+    for number in range(15):
+        for name, split in (("cat", "train"), ("dog", "test" if number == 5 else "train")):
+            lines.append(f"{name}/{number}.png,{split}")
+    Path("mine.csv").write_text("\n".join(lines))
+    words = ("data", "check", photos, "--no-page", "--json", "--split", "mine.csv")
+    result = convoscope(*words, "--group-by", r"/(\d+)\.png")
+    (finding, *_) = json.loads(result.stdout)["findings"]
+    assert finding["kind"] == "group_leak"
+    assert finding["groups"] == [{"caption": "5", "ids": ["cat/5.png", "dog/5.png"]}]
+
+
 # -- info and split -------------------------------------------------------------------------------
 
 
@@ -195,6 +208,17 @@ def test_the_split_that_is_written_is_the_one_that_training_uses(
 def shapes_flat(tmp_path: Path) -> Path:
     """Three classes of ten images, not split."""
     return draw_folder(tmp_path / "flat", per_class=10)
+
+
+def test_groups_stay_in_one_split(convoscope: Convoscope, photos: Path) -> None:
+    words = ("data", "split", photos, "--test", "0.4", "--group-by", r"/(\d+)\.png")
+    assert convoscope(*words).exit_code == 0
+    with Path("split.csv").open(newline="") as file:
+        split_of = {row["file"]: row["split"] for row in csv.DictReader(file)}
+    assert all(split_of[f"cat/{n}.png"] == split_of[f"dog/{n}.png"] for n in range(15))
+    assert set(split_of.values()) == {"train", "validation", "test"}
+    said = refusal(convoscope, "data", "info", photos, "--group-by", "patient")
+    assert "group_by 'patient': only a table has columns" in said
 
 
 def test_a_split_is_not_overwritten_unless_asked(convoscope: Convoscope, shapes_flat: Path) -> None:

@@ -193,6 +193,28 @@ def test_near_duplicates_of_near_duplicates_are_one_group(photos: Path) -> None:
     assert [len(group.ids) for group in finding.groups] == [5]
 
 
+def test_a_group_in_two_splits_is_wrong_and_names_an_image_of_each(divided: Path) -> None:
+    decoded = decode(open_dataset(divided), preprocessing=FACTS_ALONE)
+    names = [Path(id_).stem for id_ in decoded.dataset.ids]
+    patients = tuple(f"patient {name}" if name in "57" else f"p{k}" for k, name in enumerate(names))
+    found = audit(replace(decoded, dataset=replace(decoded.dataset, groups=patients)))
+    assert kinds(found) == {"group_leak"}
+    finding = of_kind(found, "group_leak")
+    assert finding in found.wrong
+    assert [group.caption for group in finding.groups] == ["patient 5", "patient 7"]
+    assert finding.groups[0].ids == (
+        "train/cat/5.png",
+        "test/cat/5.png",
+        "train/dog/5.png",
+        "test/dog/5.png",
+    )
+    assert finding.sentence == (
+        "2 groups are in several splits (patient 5: train/cat/5.png and test/cat/5.png): the "
+        "network is tested on what belongs to pictures that it has learnt, and its figures are too "
+        "good; put each group into one split"
+    )
+
+
 def test_another_split_than_the_datas_own_is_checked_instead(divided: Path) -> None:
     shutil.copy(divided / "train" / "cat" / "3.png", divided / "test" / "cat" / "copy.png")
     rows = np.arange(49)

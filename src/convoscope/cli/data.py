@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 _WRONG = 1
+_GROUP_BY = click.option(
+    "--group-by",
+    metavar="COLUMN|PATTERN",
+    help="What belongs together: a column of the table, 'folder', or a pattern such as "
+    "'patient*_' in the images' paths.",
+)
 _SHORTCUTS_SHOWN = 5
 
 
@@ -37,6 +43,7 @@ def data() -> None:
 @click.option("--split", type=_FILE, help="Check the split in this file, not the data's own.")
 @click.option("--out", "-o", type=_FILE, default=Path("data-check.html"), show_default=True)
 @click.option("--no-page", is_flag=True, help="Write no page with pictures.")
+@_GROUP_BY
 @click.option("--seed", "-s", default=0, show_default=True, help="Same seed, same result.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
@@ -47,6 +54,7 @@ def check(
     split: Path | None,
     out: Path,
     no_page: bool,
+    group_by: str | None,
     seed: int,
     as_json: bool,
     quiet: bool,
@@ -65,7 +73,7 @@ def check(
     from convoscope.report import data_page
 
     with display(tables.console(is_error=True), is_quiet=quiet or as_json) as show:
-        checked = job.check(source, split=split, seed=seed, progress=show.stage)
+        checked = job.check(source, split=split, group_by=group_by, seed=seed, progress=show.stage)
         if not no_page:
             shown = data_page.shown_ids(checked.audit)
             data_page.write(
@@ -88,11 +96,18 @@ def check(
 @click.argument("source", metavar="DATA")
 @click.option("--validation", default=0.1, show_default=True, metavar="PART")
 @click.option("--test", default=0.2, show_default=True, metavar="PART")
+@_GROUP_BY
 @click.option("--seed", "-s", default=0, show_default=True, help="Same seed, same split.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def info(
-    source: str, validation: float, test: float, seed: int, as_json: bool, quiet: bool
+    source: str,
+    validation: float,
+    test: float,
+    group_by: str | None,
+    seed: int,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Count the images of DATA per class, and show what training would divide them into."""
     from convoscope.cli import tables
@@ -100,7 +115,14 @@ def info(
     from convoscope.jobs import data_split as job
 
     with display(tables.console(is_error=True), is_quiet=quiet or as_json) as show:
-        found = job.info(source, validation=validation, test=test, seed=seed, progress=show.stage)
+        found = job.info(
+            source,
+            validation=validation,
+            test=test,
+            group_by=group_by,
+            seed=seed,
+            progress=show.stage,
+        )
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
         return
@@ -131,6 +153,7 @@ def info(
 @click.option("--out", "-o", type=_FILE, default=Path("split.csv"), show_default=True)
 @click.option("--validation", default=0.1, show_default=True, metavar="PART")
 @click.option("--test", default=0.2, show_default=True, metavar="PART")
+@_GROUP_BY
 @click.option("--seed", "-s", default=0, show_default=True, help="Same seed, same split.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out images that cannot be decoded.")
 @click.option("--replace", is_flag=True, help="Overwrite the file if it is there.")
@@ -140,6 +163,7 @@ def split(
     out: Path,
     validation: float,
     test: float,
+    group_by: str | None,
     seed: int,
     skip_unreadable: bool,
     replace: bool,
@@ -163,6 +187,7 @@ def split(
             out,
             validation=validation,
             test=test,
+            group_by=group_by,
             seed=seed,
             skip_unreadable=skip_unreadable,
             replace=replace,

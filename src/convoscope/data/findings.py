@@ -17,6 +17,7 @@ Kind: TypeAlias = Literal[
     "unreadable",
     "leak",
     "near_leak",
+    "group_leak",
     "conflict",
     "near_conflict",
     "duplicate",

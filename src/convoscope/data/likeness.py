@@ -1,4 +1,5 @@
-"""Findings on pictures that are there twice: exactly or nearly, in one class or two, in two splits.
+"""Findings on pictures that are there twice, exactly or nearly, or belong together: in one class or
+two, in one split or two.
 
 Pictures are the same if their decoded pixels are, whatever their files' names and formats. Nearly
 the same are those that :func:`~convoscope.data.similar.near_duplicates` finds.
@@ -26,6 +27,7 @@ def likeness_findings(
     """What is there more than once; ``split_of`` (N,) numbers the splits, -1 for none of them."""
     yield from _exact(dataset, facts, split_of)
     yield from _near(dataset, facts, split_of)
+    yield from _parted_groups(dataset, split_of)
 
 
 def conflicts(dataset: Dataset, facts: ImageFacts) -> Finding | None:
@@ -116,6 +118,39 @@ def _near(dataset: Dataset, facts: ImageFacts, split_of: IntArray | None) -> Ite
             "little more than one; where convoscope divides, they stay in one split",
             [Group(caption="look almost the same", ids=_ids(dataset, rows)) for rows in clusters],
         )
+
+
+def _parted_groups(dataset: Dataset, split_of: IntArray | None) -> Iterator[Finding]:
+    """The data's own groups, such as the pictures of one patient, that lie in several splits."""
+    if dataset.groups is None or split_of is None:
+        return
+    names = np.array(dataset.groups)
+    parted = [rows for rows in _same(names) if _crosses(split_of, rows)]
+    if parted:
+        first = f"{names[parted[0][0]]}: {_example(dataset, _one_of_each(parted[0], split_of))}"
+        yield _finding(
+            "group_leak",
+            "wrong",
+            f"{counted(len(parted), 'group is', 'groups are')} in several splits ({first}): the "
+            "network is tested on what belongs to pictures that it has learnt, and its figures "
+            "are too good; put each group into one split",
+            [
+                Group(caption=str(names[rows[0]]), ids=_ids(dataset, _mixed(rows, split_of)))
+                for rows in parted
+            ],
+        )
+
+
+def _one_of_each(rows: IntArray, split_of: IntArray) -> IntArray:
+    """The first image of each split."""
+    _, first = np.unique(split_of[rows], return_index=True)
+    return rows[first]
+
+
+def _mixed(rows: IntArray, split_of: IntArray) -> IntArray:
+    """All images, one of each split first."""
+    first = _one_of_each(rows, split_of)
+    return np.concatenate([first, np.setdiff1d(rows, first)])
 
 
 def _finding(kind: Kind, severity: Severity, sentence: str, groups: Sequence[Group]) -> Finding:

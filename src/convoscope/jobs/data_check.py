@@ -43,18 +43,21 @@ def check(
     data: str | Path,
     *,
     split: str | Path | None = None,
+    group_by: str | None = None,
     seed: int = 0,
     progress: Progress = unwatched,
 ) -> Checked:
     """Look for everything that makes the figures of a network trained on ``data`` misleading.
 
-    ``split`` names a split file to check the images by, instead of the source's own split.
+    ``split`` names a split file to check the images by, instead of the source's own split;
+    ``group_by`` says which images belong together, as in :mod:`convoscope.data.groups`.
 
     Raises:
-        DataError: if the data cannot be opened at all, or the split file is not of this data.
+        DataError: if the data cannot be opened at all, or grouped like that, or the split file is
+            not of this data.
         UnreadableImageError: if no image can be read.
     """
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, group_by=group_by)
     named = None if split is None else read_splits(Path(split), dataset).indices
     decoded = facts_of_all(dataset, progress)
     rows = None if named is None else _kept(named, dataset, decoded.dataset)

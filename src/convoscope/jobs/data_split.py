@@ -69,16 +69,19 @@ def info(
     validation: float = 0.1,
     test: float = 0.2,
     seed: int = 0,
+    group_by: str | None = None,
     progress: Progress = unwatched,
 ) -> Info:
     """Count the images of ``data``, by class, split, size and mode.
+
+    ``group_by`` says which images must stay together, as in :mod:`convoscope.data.groups`.
 
     Raises:
         DataError: if the data cannot be opened.
         UnreadableImageError: if no image can be read.
         SettingsError: if a share is out of range.
     """
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, group_by=group_by)
     decoded = facts_of_all(dataset, progress)
     planned, problem, notes = _plan(decoded, validation, test, seed)
     facts = decoded.facts
@@ -107,11 +110,14 @@ def divide(
     validation: float = 0.1,
     test: float = 0.2,
     seed: int = 0,
+    group_by: str | None = None,
     skip_unreadable: bool = False,
     replace: bool = False,
     progress: Progress = unwatched,
 ) -> tuple[Dataset, Splits]:
     """Write the split file that ``train --split`` reads; gives what was divided, and how.
+
+    ``group_by`` says which images must stay together, as in :mod:`convoscope.data.groups`.
 
     Raises:
         SettingsError: if the file is there already and ``replace`` is not set, or a share is out
@@ -127,7 +133,7 @@ def divide(
             f"{path}: a split is only written where nothing is yet, this file is there already: "
             "name another with --out, or overwrite it with --replace"
         )
-    decoded = facts_of_all(open_dataset(data), progress)
+    decoded = facts_of_all(open_dataset(data, group_by=group_by), progress)
     if decoded.skipped and not skip_unreadable:
         name, reason = decoded.skipped[0]
         raise UnreadableImageError(

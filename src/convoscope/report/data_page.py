@@ -30,6 +30,7 @@ TITLES: Mapping[Kind, str] = MappingProxyType(
         "unreadable": "Unreadable files",
         "leak": "The same picture in two splits",
         "near_leak": "Nearly the same picture in two splits",
+        "group_leak": "A group in several splits",
         "conflict": "One picture, two labels",
         "near_conflict": "Nearly one picture, two labels",
         "duplicate": "The same picture twice",
