@@ -15,6 +15,7 @@ from convoscope.arrays import Array
 from convoscope.data.facts import ImageFacts
 
 GRAY = "gray"
+BORDERED = 32
 
 _HUE_STEP = 0.04
 
@@ -29,8 +30,17 @@ class Trait:
 
 
 def traits_of(facts: ImageFacts) -> dict[str, Array]:
-    """Every trait's numbers (N,), by its name."""
-    return {name: trait.values(facts) for name, trait in TRAITS.items()}
+    """Every trait's numbers (N,), by its name.
+
+    Where most pictures have a side below ``BORDERED`` pixels nothing is said of their borders,
+    which are then part of what is shown: an 8 x 8 digit reaches its border, or does not.
+    """
+    is_bordered = np.median(np.minimum(facts.width, facts.height)) >= BORDERED
+    return {
+        name: trait.values(facts)
+        for name, trait in TRAITS.items()
+        if is_bordered or not name.startswith("border")
+    }
 
 
 def named(trait: str) -> str:
