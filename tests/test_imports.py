@@ -52,6 +52,8 @@ def test_import_loads_nothing_heavy() -> None:
         ("runs",),
         ("compare",),
         ("doubts",),
+        ("twin",),
+        ("convolve",),
     ],
     ids=" ".join,
 )

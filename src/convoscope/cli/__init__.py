@@ -24,6 +24,7 @@ class Entry(NamedTuple):
 
 COMMANDS: dict[str, Entry] = {
     "compare": Entry("compare:compare", "Say which run is better, and whether it is noise."),
+    "convolve": Entry("convolve:convolve", "Slide filters over pictures and show the maps."),
     "data": Entry("data:data", "Check, count, divide and preview images before training."),
     "describe": Entry("describe:describe", "Show a network's layers, sizes and costs."),
     "doubts": Entry(
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
     "report": Entry("report:report", "Write a run's report as one HTML file."),
     "runs": Entry("runs:runs", "List, show and remove runs."),
     "train": Entry("train:train", "Train a network on a folder of images."),
+    "twin": Entry("twin:twin", "Compute a network with NumPy and with PyTorch, side by side."),
 }
 
 

@@ -107,13 +107,13 @@ def _facts(run: Run, record: RunRecord) -> dict[str, object]:
     kept = f"{record.epochs}, epoch {record.best_epoch} kept"
     return {
         "run": run.path,
-        "kind": record.kind if record.parts else None,
+        "kind": None if record.kind == "train" else record.kind,
         "runs": ", ".join(record.parts),
         "status": status_words(record.status),
         "command": quoted(record.command),
         "started": record.started,
         "data": record.data.get("root") or record.data.get("name"),
-        "epochs": None if record.parts else kept,
+        "epochs": None if record.parts or not record.epochs else kept,
         "report": run.report_file if run.report_file.exists() else None,
     }
 
@@ -121,14 +121,17 @@ def _facts(run: Run, record: RunRecord) -> dict[str, object]:
 def _row(run: Run) -> dict[str, Any]:
     """One run for the list; one that is not whole is listed too, and says what is wrong."""
     from convoscope.errors import ConvoscopeError
+    from convoscope.runs.convolution import CONVOLVE
     from convoscope.runs.parts import tested_accuracy
 
     row: dict[str, Any] = dict.fromkeys(_COLUMNS)
     row["run"] = str(run.path)
     try:
         record = run.record()
-        row |= {"status": status_words(record.status), "epochs": record.epochs}
-        row |= {"model": record.settings.get("model"), "data": record.data.get("name")}
+        row |= {"status": status_words(record.status), "data": record.data.get("name")}
+        if record.kind == CONVOLVE:
+            return row | {"model": f"filter {record.settings.get('filter')}"}
+        row |= {"model": record.settings.get("model"), "epochs": record.epochs}
         if record.parts:
             word = record.parts[0].partition("/")[0]
             row |= {"status": f"{row['status']}, {len(record.parts)} {word}", "epochs": None}

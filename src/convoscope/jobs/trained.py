@@ -13,6 +13,7 @@ from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import RunError
 from convoscope.network import Engine, Network
 from convoscope.runs import Run
+from convoscope.runs.convolution import CONVOLVE
 
 _PREPROCESSING = TypeAdapter(Preprocessing)
 
@@ -24,12 +25,7 @@ def trained_network(run: Run, *, engine: Engine | None = None, device: str = "au
         RunError: if the run has no whole model.
         WeightsError: if the parameters are not those of the architecture beside them.
     """
-    record = run.record()
-    if record.parts:
-        raise RunError(
-            f"{run.path}: a run with several networks has none of its own: name one of them, such "
-            f"as {run.path / record.parts[0]}"
-        )
+    check_has_network(run)
     model = run.model()
     parameters = run.parameters()
     return engines.build(
@@ -39,6 +35,25 @@ def trained_network(run: Run, *, engine: Engine | None = None, device: str = "au
         parameters=parameters,
         device=device,
     )
+
+
+def check_has_network(run: Run) -> None:
+    """Refuse a run of a kind that has no network of its own.
+
+    Raises:
+        RunError: if it is made of several runs, or never trained a network.
+    """
+    record = run.record()
+    if record.parts:
+        raise RunError(
+            f"{run.path}: a run with several networks has none of its own: name one of them, such "
+            f"as {run.path / record.parts[0]}"
+        )
+    if record.kind == CONVOLVE:
+        raise RunError(
+            f"{run.path}: this needs a run of  convoscope train , got one of  convoscope convolve"
+            " , which trained no network: name another"
+        )
 
 
 def class_names(run: Run) -> dict[str, tuple[str, ...]]:

@@ -37,6 +37,7 @@ from convoscope.jobs.likeness import (
 from convoscope.jobs.predict import network_pixels
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import input_shape
+from convoscope.jobs.trained import check_has_network
 from convoscope.jobs.trained import preprocessing as preprocessing_of
 from convoscope.network import Precision
 from convoscope.runs import open_run
@@ -103,6 +104,7 @@ def _network(
                 f"{model}: a run's network has the input and the classes it was trained with, got "
                 "others: leave --input and --classes away, or name an untrained network"
             )
+        check_has_network(run)
         architecture = files.read(run.architecture_file)
         return architecture, preprocessing_of(run, run.model()), run.parameters()
     shape = None

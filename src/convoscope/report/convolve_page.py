@@ -22,7 +22,10 @@ from convoscope.runs.convolution import (
 from convoscope.runs.record import RunRecord
 from convoscope.runs.store import Run
 
-_FILTER_SIDE = 132
+# In CSS pixels: ten small filters, or five with many channels, stand in a row of the page.
+_FILTER_SIDES = {1: 90, 2: 186}
+_ICON_SIDE = 40
+_NO_BREAK = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -35,6 +38,14 @@ class Shown:
     height: int
     title: str
     words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownMap:
+    """A map and, small, the filter that made it."""
+
+    map: Shown
+    filter: Shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +84,7 @@ class LayerMaps:
 
     name: str
     title: str
-    maps: tuple[Shown, ...]
+    maps: tuple[ShownMap, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +128,11 @@ def _sizes(layer: FilterLayer) -> SizeRow:
     size = layer.input_size
     return SizeRow(
         name=layer.name,
-        given=wording.shape((size, size, *inside)),
+        given=_together(wording.shape((size, size, *inside))),
         filters=f"{wording.count(filters)} of {wording.shape((k, k, *inside))}",
         formula=layer.formula,
         expected=wording.shape((layer.expected, layer.expected, *depth)),
-        obtained=wording.shape((height, width, *depth)),
+        obtained=_together(wording.shape((height, width, *depth))),
         published=layer.published or wording.UNKNOWN,
     )
 
@@ -130,20 +141,23 @@ def _filters(layer: FilterLayer, name: str) -> LayerFilters:
     count, channels, k, _ = layer.filters.shape
     limit = float(np.abs(layer.filters).max())
     inside = f" × {channels}" if channels > 1 else ""
+    side = _FILTER_SIDES[min(channels, 2)]
     return LayerFilters(
         name=layer.name,
         count=count,
         sort=f"{k} × {k}{inside}",
-        tiles=tuple(_filter(layer.filters[number], number, limit) for number in layer.shown),
+        tiles=tuple(_filter(layer, number, side) for number in layer.shown),
         table=_table(layer.filters[0, 0]) if count == 1 else (),
         limit=f"{limit:.3g}",
         spread=_spread(layer.filters) if name == "kaiming" else "",
     )
 
 
-def _filter(values: FloatArray, number: int, limit: float) -> Shown:
-    tile = pictures.filter_tile(values, limit)
-    times = max(1, round(_FILTER_SIDE / tile.shape[1]))
+def _filter(layer: FilterLayer, number: int, side: int) -> Shown:
+    """A filter about ``side`` CSS pixels wide, on the scale of all filters of its layer."""
+    values = layer.filters[number]
+    tile = pictures.filter_tile(values, float(np.abs(layer.filters).max()))
+    times = max(1, round(side / tile.shape[1]))
     return Shown(
         uri=pictures.exact_uri(tile),
         width=tile.shape[1] * times,
@@ -195,22 +209,25 @@ def _photograph(picture: ByteArray, height: int) -> Shown:
 
 
 def _maps(layer: FilterLayer, maps: FloatArray) -> LayerMaps:
-    after = f", after its {layer.activation.upper()}" if layer.activation else ""
-    after = after.replace("RELU", "ReLU")
+    after = ", after the ReLU" if layer.activation == "relu" else ""
     size = wording.shape(maps.shape[1:])
     return LayerMaps(
         name=layer.name,
         title=f"{layer.name}: {wording.counted(len(maps), 'map')} of {size}{after}",
         maps=tuple(
-            Shown(
-                uri=pictures.exact_uri(pictures.shaded(one)),
-                width=one.shape[1],
-                height=one.shape[0],
-                title=f"map {number}",
-                words=_signed(pictures.value_range(one)),
-            )
+            ShownMap(map=_map(one, number), filter=_filter(layer, number, _ICON_SIDE))
             for number, one in zip(layer.shown, maps, strict=True)
         ),
+    )
+
+
+def _map(values: FloatArray, number: int) -> Shown:
+    return Shown(
+        uri=pictures.exact_uri(pictures.shaded(values)),
+        width=values.shape[1],
+        height=values.shape[0],
+        title=f"map {number}",
+        words=_signed(pictures.value_range(values)),
     )
 
 
@@ -224,3 +241,7 @@ def _environment(record: RunRecord) -> list[tuple[str, str]]:
 
 def _signed(words: str) -> str:
     return words.replace("-", _MINUS)
+
+
+def _together(words: str) -> str:
+    return words.replace(" ", _NO_BREAK)
