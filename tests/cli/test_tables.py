@@ -188,3 +188,25 @@ def test_a_head_without_weight_learns_nothing(
     slow, fast = Run(Path("0.001")).parameters(), Run(Path("0.01")).parameters()
     assert np.array_equal(slow["side-dense.weight"], fast["side-dense.weight"])
     assert not np.array_equal(slow["kind-dense.weight"], fast["kind-dense.weight"])
+
+
+def test_watched_splits_have_curves_and_decide_nothing(
+    convoscope: Convoscope, table: Path, tiny: Path
+) -> None:
+    words = ("train", table, "-m", tiny, "-b", "8", "--engine", "numpy", *COLUMNS, "-e", "3")
+    convoscope(*words, "-o", "plain", "--no-report")
+    result = convoscope(*words, "-o", "r", "--watch", "test", "--watch", "train")
+    assert result.exit_code == 0, result.stderr
+    plain, run = Run(Path("plain")), Run(Path("r"))
+    assert {"test_loss", "test_accuracy/kind", "train_evaluated_loss", "train_accuracy"} <= (
+        run.history()[0].keys() - plain.history()[0].keys()
+    )
+    assert run.record().best_epoch == plain.record().best_epoch
+    for name in ("model/weights.safetensors", "predictions/test.npz"):
+        assert Path("r", name).read_bytes() == Path("plain", name).read_bytes()
+    page = run.report_file.read_text(encoding="utf-8")
+    assert "The curves of the test and train images were recorded too, and no choice used" in page
+    best = run.history()[run.record().best_epoch - 1]
+    said = run.predictions("test").heads["kind"]
+    right = (said.predicted() == said.labels)[said.labels >= 0].mean()
+    assert best["test_accuracy/kind"] == pytest.approx(right)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.cli.conftest import Convoscope
 
+from convoscope.metrics.mistakes import most_confident_mistakes
+from convoscope.pictures.thumbnails import data_uri
 from convoscope.runs import Run
 
 QUICK = ("--epochs", "2", "--batch", "8", "--engine", "numpy")
@@ -240,3 +243,31 @@ def test_report_again_prints_where_it_is(
     assert convoscope("report", "r").stdout == "r/report.html\n"
     assert Path("r/report.html").exists()
     assert json.loads(Path("r/run.json").read_text())["schema_version"] == 1
+
+
+def test_mistakes_on_other_data_show_their_own_pictures(
+    convoscope: Convoscope, shapes_folder: Path, tiny: Path, tmp_path: Path
+) -> None:
+    """Also where an image of the other data has the id of one of the run's."""
+    from tests.conftest import draw_folder
+
+    draw_folder(tmp_path / "flat", per_class=10)
+    other = draw_folder(tmp_path / "other", ("poles", "disc", "bars"), per_class=12)
+    convoscope("train", "flat", "-m", tiny, *QUICK, "-o", "r")
+    run = Run(Path("r"))
+    before = run.samples()
+    assert convoscope("evaluate", "r", other).exit_code == 0
+    said = run.predictions("other")
+    shown = [f"other: {mistake.id}" for mistake in most_confident_mistakes(said, "class")]
+    after = run.samples()
+    assert shown
+    assert after.keys() - before.keys() == set(shown)
+    assert all(np.array_equal(after[name], before[name]) for name in before)
+    shared = [name for name in shown if name.removeprefix("other: ") in before]
+    assert shared
+    assert not any(
+        np.array_equal(after[name], before[name.removeprefix("other: ")]) for name in shared
+    )
+    assert convoscope("report", "r").exit_code == 0
+    page = run.report_file.read_text(encoding="utf-8")
+    assert all(data_uri(after[name]) in page for name in shown)

@@ -49,3 +49,60 @@ def test_why_the_learning_ended_is_said(contents: Contents, reason: str) -> None
 
 def test_without_history_there_is_no_section(contents: Contents) -> None:
     assert learning(replace(contents, history=[])) is None
+
+
+def watched(contents: Contents, *splits: str) -> Contents:
+    """The same run with the curves of more splits."""
+    more = {
+        "test": {"test_loss": 0.7, "test_accuracy": 0.61},
+        "train": {"train_evaluated_loss": 0.5, "train_accuracy": 0.83},
+    }
+    rows = [dict(epoch) for epoch in contents.history]
+    for row in rows:
+        row.pop("train_accuracy", None)
+        for split in splits:
+            row.update(more[split])
+    return replace(contents, history=rows)
+
+
+def test_watched_test_images_have_curves_and_columns_and_no_say(contents: Contents) -> None:
+    section = learning(watched(contents, "test"))
+    assert section is not None
+    assert section.sentence.endswith(
+        " The curves of the test images were recorded too, and no choice used them: the best epoch "
+        "and the end of learning follow from the validation images alone."
+    )
+    assert all(">test<" in chart for _, chart in section.charts)
+    assert section.columns[2] == "test loss"
+    assert section.rows[0].cells[2] == "0.7"
+    assert len(section.rows[0].cells) == len(section.columns)
+
+
+def test_watched_training_images_are_told_from_what_was_learnt_on(contents: Contents) -> None:
+    section = learning(watched(contents, "train", "test"))
+    assert section is not None
+    assert "The curves of the test and train images were recorded too" in section.sentence
+    assert "marked (eval) is of the weights at the end of an epoch" in section.sentence
+    (_, loss), (_, accuracy) = section.charts
+    assert ">train (eval)<" in loss
+    assert ">train<" in loss
+    assert ">train<" in accuracy
+    assert section.columns[:2] == ("train loss", "train loss (eval)")
+
+
+def test_without_validation_the_epochs_were_fixed(contents: Contents) -> None:
+    bare = watched(contents, "test")
+    rows = [
+        {key: value for key, value in row.items() if not key.startswith("validation")}
+        for row in bare.history
+    ]
+    section = learning(replace(bare, history=rows))
+    assert section is not None
+    assert "no choice used them: the number of epochs was fixed beforehand." in section.sentence
+
+
+def test_of_a_run_that_watched_nothing_nothing_is_said(contents: Contents) -> None:
+    section = learning(contents)
+    assert section is not None
+    assert "recorded too" not in section.sentence
+    assert "test loss" not in section.columns

@@ -3,20 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from convoscope.pictures.curves import Curve, learning_curves
+from convoscope.pictures.curves import Colour, Curve, learning_curves
 from convoscope.report import wording
 from convoscope.report.reading import Contents
 
-_CURVES: tuple[tuple[str, Literal["orange", "blue"]], ...] = (
-    ("train", "orange"),
-    ("validation", "blue"),
+
+class _Kind(NamedTuple):
+    """A curve that may be there: the key of its scores, its name, its looks."""
+
+    key: str
+    name: str
+    colour: Colour
+    is_dashed: bool = False
+
+
+_CURVES = (
+    _Kind("train", "train", "orange"),
+    _Kind("train_evaluated", "train (eval)", "orange", is_dashed=True),
+    _Kind("validation", "validation", "blue"),
+    _Kind("test", "test", "green", is_dashed=True),
 )
+_COLUMNS = {
+    "train_loss": "train loss",
+    "train_evaluated_loss": "train loss (eval)",
+    "validation_loss": "validation loss",
+    "test_loss": "test loss",
+    "train_accuracy": "train accuracy",
+    "validation_accuracy": "validation accuracy",
+    "test_accuracy": "test accuracy",
+}
+_ALWAYS = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
 
 STOPPED = {
     "epochs": "all epochs that were asked for were done",
@@ -51,11 +73,12 @@ def learning(contents: Contents) -> Learning | None:
     history = contents.history
     if not history:
         return None
+    keys = [key for key in _COLUMNS if key in _ALWAYS or _is_known(history, key)]
     return Learning(
-        sentence=_sentence(contents),
+        sentence=_sentence(contents) + _watched(history),
         charts=tuple(_charts(contents)),
-        columns=("train loss", "validation loss", "train accuracy", "validation accuracy", "rate"),
-        rows=tuple(_row(epoch, contents.record.best_epoch) for epoch in history),
+        columns=(*(_COLUMNS[key] for key in keys), "rate"),
+        rows=tuple(_row(epoch, keys, contents.record.best_epoch) for epoch in history),
     )
 
 
@@ -66,11 +89,12 @@ def _charts(contents: Contents) -> list[tuple[str, Markup]]:
     for key, is_share in (("loss", False), ("accuracy", True)):
         curves = [
             Curve(
-                name=split,
-                values=[score_of(epoch, f"{split}_{key}") for epoch in history],
-                colour=colour,
+                name=kind.name,
+                values=[score_of(epoch, f"{kind.key}_{key}") for epoch in history],
+                colour=kind.colour,
+                is_dashed=kind.is_dashed,
             )
-            for split, colour in _CURVES
+            for kind in _CURVES
         ]
         curves = [curve for curve in curves if any(math.isfinite(v) for v in curve.values)]
         if curves:
@@ -95,13 +119,41 @@ def _sentence(contents: Contents) -> str:
     return f"{said}.{kept if record.best_epoch else ''}"
 
 
-def _row(epoch: Mapping[str, Any], best: int) -> EpochRow:
+def _watched(history: Sequence[Mapping[str, Any]]) -> str:
+    """A sentence where more was recorded than what decides, else nothing."""
+    of_test, of_train = (_is_known(history, key) for key in ("test_loss", "train_evaluated_loss"))
+    if not (of_test or of_train):
+        return ""
+    names = "test and train" if of_test and of_train else "test" if of_test else "train"
+    follow = (
+        "the best epoch and the end of learning follow from the validation images alone"
+        if _is_known(history, "validation_loss")
+        else "the number of epochs was fixed beforehand"
+    )
+    evaluated = (
+        " What is marked (eval) is of the weights at the end of an epoch; the train loss without "
+        "it is the mean over the epoch's steps."
+        if of_train
+        else ""
+    )
+    return (
+        f" The curves of the {names} images were recorded too, and no choice used them: {follow}."
+        + evaluated
+    )
+
+
+def _is_known(history: Sequence[Mapping[str, Any]], key: str) -> bool:
+    return any(math.isfinite(score_of(epoch, key)) for epoch in history)
+
+
+def _row(epoch: Mapping[str, Any], keys: Sequence[str], best: int) -> EpochRow:
     number = int(epoch["epoch"])
-    scores = [score_of(epoch, f"{split}_loss") for split in ("train", "validation")]
-    shares = [score_of(epoch, f"{split}_accuracy") for split in ("train", "validation")]
     rate = epoch.get("learning_rate")
-    cells = [wording.score(v if math.isfinite(v) else None) for v in scores]
-    cells += [wording.share(v if math.isfinite(v) else None) for v in shares]
+    cells = []
+    for key in keys:
+        value = score_of(epoch, key)
+        say = wording.share if key.endswith("accuracy") else wording.score
+        cells.append(say(value if math.isfinite(value) else None))
     cells.append(wording.score(None if rate is None else float(rate)))
     return EpochRow(epoch=number, cells=tuple(cells), is_best=number == best)
 
