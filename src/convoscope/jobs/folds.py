@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,7 @@ def cross_validate(
     check_folds(folds)
     request = gathered(data, model, settings_file, settings)
     _check_no_split(request)
-    prepared = prepare_each(request, _dividing(request, folds), progress)
-    _check_unseen(request, prepared[0].decoded)
+    prepared = _noting_seen(prepare_each(request, _dividing(request, folds), progress))
     watching = Watching(listen=listen, progress=progress, should_stop=should_stop, started=started)
     return begin_all(_plan(prepared), out, watching)
 
@@ -81,7 +81,7 @@ def _prepare_again(run: Run, watching: Watching) -> Sequence[Prepared]:
             f"convoscope divides the images in another way than {run.split_file.name} says: "
             "go on with the version that began it, or train again"
         )
-    return prepared
+    return _noting_seen(prepared)
 
 
 def _dividing(request: TrainRequest, folds: int) -> Callable[[Decoded], Sequence[Splits]]:
@@ -162,20 +162,31 @@ def _check_no_split(request: TrainRequest) -> None:
         )
 
 
-def _check_unseen(request: TrainRequest, decoded: Decoded) -> None:
-    """No network may start from one that has learnt from the images it is tested on."""
-    if request.from_run is None or request.allow_leak:
-        return
-    theirs = open_run(request.from_run)
-    learnt = {*hashes_of(theirs, "train").values(), *hashes_of(theirs, "validation").values()}
-    seen = [
-        name
-        for name, sha256 in zip(decoded.dataset.ids, decoded.facts.sha256, strict=True)
-        if sha256 in learnt
-    ]
-    if seen:
+def _noting_seen(prepared: Sequence[Prepared]) -> Sequence[Prepared]:
+    """Refuse to start from a network that has learnt from the tested images, or note that it may.
+
+    Raises:
+        LeakError: if it has, and leaks are not allowed.
+    """
+    request = prepared[0].request
+    seen = _seen(request, prepared[0].decoded)
+    if not seen:
+        return prepared
+    learnt = f"has learnt from {len(seen)} of the images, such as {seen[0]}"
+    if not request.allow_leak:
         raise LeakError(
             f"{request.from_run}: no fold may start from a network that has seen what it is tested "
-            f"on, this one has learnt from {len(seen)} of the images, such as {seen[0]}: leave "
-            "--from out, or go on with --allow-leak"
+            f"on, this one {learnt}: leave --from out, or go on with --allow-leak"
         )
+    note = f"every fold started from {request.from_run}, which {learnt}: figures are too good"
+    return [replace(fold, notes=(*fold.notes, note)) for fold in prepared]
+
+
+def _seen(request: TrainRequest, decoded: Decoded) -> list[str]:
+    """The images that the network to start from has learnt from."""
+    if request.from_run is None:
+        return []
+    theirs = open_run(request.from_run)
+    learnt = {*hashes_of(theirs, "train").values(), *hashes_of(theirs, "validation").values()}
+    named = zip(decoded.dataset.ids, decoded.facts.sha256, strict=True)
+    return [name for name, sha256 in named if sha256 in learnt]
