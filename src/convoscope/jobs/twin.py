@@ -42,7 +42,7 @@ from convoscope.jobs.trained import preprocessing as preprocessing_of
 from convoscope.network import Precision
 from convoscope.runs import open_run
 
-_LARGE = 100_000_000
+_LARGE = 200_000_000
 """A network of so many parameters is not computed again in float64 unless that is asked for."""
 
 
