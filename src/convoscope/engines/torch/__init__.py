@@ -1,1 +1,5 @@
 """The engine that runs anywhere: PyTorch. The only place that imports it."""
+
+from convoscope.engines.torch.waiting import import_torch
+
+import_torch()
