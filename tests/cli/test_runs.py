@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.cli.conftest import Convoscope
 
+from convoscope.cli.runs import age, size_text
 from convoscope.metrics.predictions import HeadPredictions, Predictions
 from convoscope.runs import Run, RunRecord
+from convoscope.runs.lock import holding
 
 
 @pytest.fixture
@@ -44,24 +47,59 @@ def test_no_runs_says_how_to_make_one(convoscope: Convoscope) -> None:
     assert "no runs in runs: make one with  convoscope train DATA" in result.stdout
 
 
-def test_the_list_has_status_and_accuracy(convoscope: Convoscope, run: Run) -> None:
+def test_the_list_has_status_accuracy_with_interval_age_and_size(
+    convoscope: Convoscope, run: Run
+) -> None:
+    started = datetime.now(UTC) - timedelta(days=3, hours=1)
+    run.update_record(started=started.isoformat(timespec="seconds"))
+    (run.path / "large").write_bytes(bytes(2_500_000))
     lines = convoscope("runs", "list").stdout.splitlines()
-    assert lines[0].split() == ["run", "status", "model", "data", "epochs", "test", "accuracy"]
-    assert lines[1].split() == ["runs/birds-small-1", "finished", "small", "birds", "7", "0.7500"]
+    titles = "run status model data epochs test accuracy 95% interval age size"
+    assert lines[0].split() == titles.split()
+    said = "runs/birds-small-1 finished small birds 7 0.7500 0.301 to 0.954 3 days 2.5 MB"
+    assert lines[1].split() == said.split()
 
 
 def test_the_list_as_json(convoscope: Convoscope, run: Run) -> None:
-    rows = json.loads(convoscope("runs", "list", "runs", "--json").stdout)["runs"]
-    assert rows == [
-        {
-            "run": "runs/birds-small-1",
-            "status": "finished",
-            "model": "small",
-            "data": "birds",
-            "epochs": 7,
-            "test_accuracy": 0.75,
-        }
-    ]
+    (row,) = json.loads(convoscope("runs", "list", "runs", "--json").stdout)["runs"]
+    low, high = row.pop("test_low"), row.pop("test_high")
+    assert (round(low, 3), round(high, 3)) == (0.301, 0.954)
+    assert row == {
+        "run": "runs/birds-small-1",
+        "status": "finished",
+        "model": "small",
+        "data": "birds",
+        "epochs": 7,
+        "test_accuracy": 0.75,
+        "started": "2026-01-02T03:04:05+00:00",
+        "bytes": sum(file.stat().st_size for file in run.path.rglob("*") if file.is_file()),
+    }
+
+
+def test_a_run_that_was_not_tested_has_no_accuracy(convoscope: Convoscope, run: Run) -> None:
+    (run.path / "predictions" / "test.npz").unlink()
+    (row,) = json.loads(convoscope("runs", "list", "--json").stdout)["runs"]
+    assert (row["test_accuracy"], row["test_low"], row["test_high"]) == (None, None, None)
+    assert " -  " in convoscope("runs", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "now"), (59, "now"), (60, "1 min"), (7199, "1 h"), (86400, "1 day"), (1e7, "115 days")],
+)
+def test_an_age_is_said_in_one_unit(seconds: float, text: str) -> None:
+    assert age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        *((0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_499, "99 kB"), (999_600, "1.0 MB")),
+        *((12_345_678, "12 MB"), (1_440_000_000, "1.4 GB"), (2_000_000_000_000, "2,000.0 GB")),
+    ],
+)
+def test_a_size_is_said_in_one_unit(count: int, text: str) -> None:
+    assert size_text(count) == text
 
 
 def test_half_a_run_is_listed_with_what_is_wrong(convoscope: Convoscope, run: Run) -> None:
@@ -69,9 +107,18 @@ def test_half_a_run_is_listed_with_what_is_wrong(convoscope: Convoscope, run: Ru
     assert "not whole: " in convoscope("runs", "list").stdout
 
 
-def test_a_run_that_never_ended_is_listed_as_such(convoscope: Convoscope, run: Run) -> None:
+def test_a_run_that_never_ended_was_killed_unless_a_process_is_at_it(
+    convoscope: Convoscope, run: Run
+) -> None:
     run.update_record(status="running")
-    assert "running, or killed" in convoscope("runs", "list").stdout
+    assert " killed " in convoscope("runs", "list").stdout
+    with holding(run.path):
+        assert " running " in convoscope("runs", "list").stdout
+        assert "running" in convoscope("runs", "show", run.path).stdout
+        refused = convoscope("runs", "rm", "--yes", run.path)
+        assert refused.exit_code == 2
+        assert "a run is written by one process at a time" in refused.stderr
+    assert run.path.exists()
 
 
 def test_show_says_what_came_out(convoscope: Convoscope, run: Run) -> None:
@@ -109,6 +156,16 @@ def test_removing_without_an_answer_keeps_the_run(convoscope: Convoscope, run: R
 def test_yes_does_not_ask(convoscope: Convoscope, run: Run) -> None:
     assert "deleted" in convoscope("runs", "rm", "--yes", run.path).stdout
     assert not run.path.exists()
+
+
+def test_several_runs_are_removed_at_once(convoscope: Convoscope, run: Run) -> None:
+    other = Run(run.path.with_name("other"))
+    other.write_record(run.record())
+    result = convoscope("runs", "rm", "--yes", run.path, other.path)
+    assert result.exit_code == 0
+    assert result.stdout == f"deleted {run.path}\ndeleted {other.path}\n"
+    assert not run.path.exists()
+    assert not other.path.exists()
 
 
 def test_nothing_is_removed_when_one_of_them_is_no_run(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from convoscope.runs import Run, RunRecord
 
 _FOLDER = click.Path(path_type=Path)
@@ -21,7 +25,7 @@ def runs() -> None:
     \b
     convoscope runs list
     convoscope runs show runs/photos-small-1
-    convoscope runs rm runs/photos-small-1
+    convoscope runs rm runs/photos-small-1 runs/photos-small-2
     """  # noqa: D301 - click reads the backspace
 
 
@@ -40,10 +44,7 @@ def list_runs(folder: Path, as_json: bool) -> None:
     if not rows:
         click.echo(f"no runs in {folder}: make one with  convoscope train DATA --model small")
         return
-    table = tables.plain_table("run", "status", "model", "data", "epochs", "test accuracy", left=4)
-    for row in rows:
-        table.add_row(*(tables.cell(row[key]) for key in _COLUMNS))
-    tables.out().print(table)
+    tables.out().print(_table(rows))
 
 
 @runs.command("show")
@@ -92,12 +93,60 @@ def remove(run: tuple[Path, ...], yes: bool) -> None:
             click.echo(f"deleted {each.path}")
 
 
-_COLUMNS = ("run", "status", "model", "data", "epochs", "test_accuracy")
+_KEYS = (
+    *("run", "status", "model", "data", "epochs", "test_accuracy", "test_low", "test_high"),
+    *("started", "bytes"),
+)
 
 
-def status_words(status: str) -> str:
-    """A status as one reads it; a process that was killed could not say so."""
-    return "running, or killed" if status == "running" else status
+def status_words(run: Run, status: str) -> str:
+    """A status as one reads it; a process that was killed could not say so, but is not there."""
+    from convoscope.runs.lock import holder
+
+    return "killed" if status == "running" and holder(run.path) is None else status
+
+
+def seconds_since(started: str) -> float:
+    """Since that moment, which ``run.json`` says in ISO 8601; 0 for one that is to come."""
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(started)).total_seconds())
+
+
+def age(seconds: float) -> str:
+    """How long ago, in one unit: ``now``, ``5 min``, ``3 h``, ``12 days``."""
+    for size, unit in ((86400, "day"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}"
+    return "now"
+
+
+def size_text(count: int) -> str:
+    """Bytes on disk, in one unit: ``950 B``, ``12 kB``, ``1.4 GB``."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 9.95 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """A line per run."""
+    from convoscope.cli import tables
+    from convoscope.metrics.intervals import Figure
+
+    names = ("run", "status", "model", "data", "epochs", "test accuracy", "95% interval")
+    table = tables.plain_table(*names, "age", "size", left=4)
+    for row in rows:
+        tested = Figure(row["test_accuracy"], row["test_low"], row["test_high"])
+        table.add_row(
+            *(tables.cell(row[key]) for key in ("run", "status", "model", "data", "epochs")),
+            tables.number(tested),
+            tables.interval(tested),
+            tables.cell(row["started"] and age(seconds_since(row["started"]))),
+            size_text(row["bytes"]),
+        )
+    return table
 
 
 def _facts(run: Run, record: RunRecord) -> dict[str, object]:
@@ -109,7 +158,7 @@ def _facts(run: Run, record: RunRecord) -> dict[str, object]:
         "run": run.path,
         "kind": None if record.kind == "train" else record.kind,
         "runs": ", ".join(record.parts),
-        "status": status_words(record.status),
+        "status": status_words(run, record.status),
         "command": quoted(record.command),
         "started": record.started,
         "data": record.data.get("root") or record.data.get("name"),
@@ -123,19 +172,23 @@ def _row(run: Run) -> dict[str, Any]:
     from convoscope.errors import ConvoscopeError
     from convoscope.runs.convolution import CONVOLVE
     from convoscope.runs.parts import tested_accuracy
+    from convoscope.runs.store import size_on_disk
 
-    row: dict[str, Any] = dict.fromkeys(_COLUMNS)
-    row["run"] = str(run.path)
+    row: dict[str, Any] = dict.fromkeys(_KEYS)
+    row |= {"run": str(run.path), "bytes": size_on_disk(run)}
     try:
         record = run.record()
-        row |= {"status": status_words(record.status), "data": record.data.get("name")}
+        row |= {"status": status_words(run, record.status), "started": record.started}
+        row |= {"data": record.data.get("name")}
         if record.kind == CONVOLVE:
             return row | {"model": f"filter {record.settings.get('filter')}"}
         row |= {"model": record.settings.get("model"), "epochs": record.epochs}
         if record.parts:
             word = record.parts[0].partition("/")[0]
             row |= {"status": f"{row['status']}, {len(record.parts)} {word}", "epochs": None}
-        row["test_accuracy"] = tested_accuracy(run)
+        accuracy = tested_accuracy(run)
+        row |= {"test_accuracy": accuracy.value, "test_low": accuracy.low}
+        row["test_high"] = accuracy.high
     except ConvoscopeError as error:
         row["status"] = f"not whole: {error}"
     return row

@@ -21,8 +21,8 @@ import numpy as np
 
 from convoscope.data.dataset import OUT_OF_FOLD
 from convoscope.errors import RunError
-from convoscope.metrics.classification import whole_accuracy, whole_right
-from convoscope.metrics.intervals import Figure
+from convoscope.metrics.classification import whole_right
+from convoscope.metrics.intervals import UNDEFINED, Figure
 from convoscope.metrics.spread import (
     POSITIVE,
     SHARE,
@@ -154,16 +154,16 @@ def read_parts(run: Run) -> Parts:
     )
 
 
-def tested_accuracy(run: Run) -> float | None:
+def tested_accuracy(run: Run) -> Figure:
     """How often all heads are right on images for testing: on average over seeds; over all folds.
 
-    ``None`` where nothing was tested yet.
+    The interval is about other images. Undefined where nothing was tested yet.
     """
     record = run.record()
     tested = parts_of(run) if record.kind == SEEDS else (run,)
     split = OUT_OF_FOLD if record.kind == CROSS_VALIDATION else "test"
-    said = [each.predictions(split) for each in tested if split in each.splits()]
-    return sum(map(whole_accuracy, said)) / len(said) if len(said) == len(tested) else None
+    right = [whole_right(each.predictions(split)) for each in tested if split in each.splits()]
+    return mean_over_images(np.stack(right)) if 0 < len(right) == len(tested) else UNDEFINED
 
 
 def _part(run: Run, name: str) -> Part:

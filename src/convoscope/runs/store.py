@@ -19,6 +19,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,15 @@ def open_run(path: str | Path) -> Run:
     run = Run(Path(path))
     run.record()
     return run
+
+
+def size_on_disk(run: Run) -> int:
+    """The bytes of all files in the run's folder; one that is deleted meanwhile counts 0."""
+    total = 0
+    for file in run.path.rglob("*"):
+        with suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
 
 
 def check_removable(run: Run) -> None:
