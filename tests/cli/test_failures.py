@@ -47,7 +47,8 @@ from convoscope.cli.failures import run_or_exit
         ),
         (
             ("train", "photos", "-m", "flexible", "--set", "blocks"),
-            "convoscope: --set: must be followed by KEY=VALUE, such as blocks=3, got 'blocks': write it like that",
+            "convoscope: --set: must be followed by KEY=VALUE, such as blocks=3, got 'blocks': "
+            "write it like that",
         ),
         (
             ("train", "photos", "--resume", "runs/x", "--epochs", "3"),

@@ -114,7 +114,8 @@ def test_the_scale_follows_type_and_maximum(values: Array, pixels: list[int]) ->
         (
             counting(2, 3072),
             {},
-            r"square and gray, but these have 3072 values: .* HEIGHTxWIDTHxCHANNELS, such as 32x32x3 \(image_shape=\)",
+            r"square and gray, but these have 3072 values: .* "
+            r"HEIGHTxWIDTHxCHANNELS, such as 32x32x3 \(image_shape=\)",
         ),
         (counting(2, 7), {}, r"or say --image-shape HEIGHTxWIDTHxCHANNELS \(image_shape=\)$"),
         (counting(2, 12), {"image_shape": (3, 3)}, r"and 12 values in all, got \(3, 3\)"),

@@ -281,7 +281,7 @@ def test_names_that_differ_in_case_only_are_noted(tmp_path: Path) -> None:
             [("a.png", 1, "train"), ("b.png", 2, "")],
             r"column 'split', line 3: a split must be .* got nothing: write",
         ),
-        ("x,y", [(1, "cat"), (2, "dog")], r"but none of 'x', 'y' does: call it 'path', or say --ima"),
+        ("x,y", [(1, "cat"), (2, "dog")], r"but none of 'x', 'y' does: call it 'path', or say --"),
         ("path,uid", [("a.png", 1), ("b.png", 2)], r"must be the label, but column 'uid' is no l"),
         ("path", [("a.png",), ("b.png",)], r"but there is no other column: add a column called '"),
         (

@@ -35,7 +35,9 @@ def suspicions(
 
 def in_brief(shortcuts: Sequence[Shortcut]) -> str:
     """``height (99.7 %) or width (99.4 %)``: the traits that give one class away."""
-    said = [f"{named(shortcut.trait)} ({_percent(shortcut.accuracy.value)})" for shortcut in shortcuts]
+    said = [
+        f"{named(shortcut.trait)} ({_percent(shortcut.accuracy.value)})" for shortcut in shortcuts
+    ]
     return said[0] if len(said) == 1 else f"{', '.join(said[:-1])} or {said[-1]}"
 
 

@@ -100,8 +100,8 @@ def shared_training(folds: int) -> str:
     """
     share = (folds - 2) / (folds - 1)
     alike = (
-        f"Any two of the {folds} networks were trained on about {100 * share:.0f}\N{NO-BREAK SPACE}% "
-        "of the same pictures"
+        f"Any two of the {folds} networks were trained on about {100 * share:.0f}"
+        "\N{NO-BREAK SPACE}% of the same pictures"
         if folds > 2
         else "What one of the two networks was trained on, the other was tested on"
     )
