@@ -271,3 +271,34 @@ def test_mistakes_on_other_data_show_their_own_pictures(
     assert convoscope("report", "r").exit_code == 0
     page = run.report_file.read_text(encoding="utf-8")
     assert all(data_uri(after[name]) in page for name in shown)
+
+
+def test_as_json_one_object_says_where_the_run_is_and_what_came_out(
+    convoscope: Convoscope, shapes_folder: Path, tiny: Path
+) -> None:
+    words = ("train", shapes_folder, "-m", tiny, *QUICK, "-o", "r", "--json")
+    result = convoscope(*words)
+    assert result.exit_code == 0, result.stderr
+    assert "epoch 2/2" in result.stderr
+    content = json.loads(result.stdout)
+    assert list(content) == [
+        *("run", "report", "status", "epochs", "best_epoch", "seconds", "notes", "splits")
+    ]
+    assert (content["run"], content["report"]) == ("r", "r/report.html")
+    assert (content["status"], content["epochs"]) == ("finished", 2)
+    again = json.loads(convoscope("evaluate", "r", "--json").stdout)
+    assert content["splits"] == again["splits"]
+    assert list(again) == ["run", "splits"]
+
+
+def test_as_json_without_a_report_and_with_seeds(
+    convoscope: Convoscope, shapes_folder: Path, tiny: Path
+) -> None:
+    words = ("train", shapes_folder, "-m", tiny, *QUICK, "-o", "r", "--json", "--no-report", "-q")
+    result = convoscope(*words, "--seeds", "2")
+    assert (result.exit_code, result.stderr) == (0, "")
+    content = json.loads(result.stdout)
+    assert content["report"] is None
+    shown = json.loads(convoscope("runs", "show", "r", "--json").stdout)
+    assert content["parts"] == shown["parts"]
+    assert len(content["parts"]["parts"]) == 2

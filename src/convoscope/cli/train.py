@@ -35,6 +35,7 @@ def train(
     folds: int | None,
     seeds: int | None,
     no_report: bool,
+    as_json: bool,
     quiet: bool,
     **asked: Any,
 ) -> None:
@@ -63,7 +64,7 @@ def train(
         refuse_beside_resume({**fixed, "--folds": folds, "--seeds": seeds}, given)
     from convoscope.cli import training
 
-    show = training.Manner(is_quiet=quiet, with_report=not no_report)
+    show = training.Manner(is_quiet=quiet, with_report=not no_report, as_json=as_json)
     if resume is not None:
         ctx.exit(training.go_on(resume, show))
     several = {"folds": folds, "seeds": seeds}

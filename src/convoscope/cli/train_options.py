@@ -244,6 +244,13 @@ _RUN: tuple[Decorator[Any], ...] = (
         help="Read settings from YAML lines such as  learning-rate: 0.01 ; options override them.",
     ),
     grouped("--no-report", heading="Run", is_flag=True, help="Do not write report.html."),
+    grouped(
+        "--json",
+        "as_json",
+        heading="Run",
+        is_flag=True,
+        help="Print one JSON object instead of the summary; progress still goes to stderr.",
+    ),
     grouped("--quiet", "-q", heading="Run", is_flag=True, help="Print the summary alone."),
 )
 

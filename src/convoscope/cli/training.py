@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from convoscope.jobs.seeds import repeat
 from convoscope.jobs.train import train
 from convoscope.metrics.summary import summarise
 from convoscope.runs import Run
+from convoscope.runs.parts import read_parts
 from convoscope.training.events import Event, Listener
 
 
@@ -30,6 +32,7 @@ class Manner:
 
     is_quiet: bool
     with_report: bool
+    as_json: bool = False
 
 
 class _Work(Protocol):
@@ -118,8 +121,30 @@ def _carry_out(work: _Work, manner: Manner) -> int:
         if manner.with_report and several.can_be_reported(run):
             show.say("writing the report")
             report.write(run)
-    _summarise(run, manner)
+    if manner.as_json:
+        tables.say(json.dumps(outcome(run), indent=2, ensure_ascii=False))
+    else:
+        _summarise(run, manner)
     return INTERRUPTED if run.record().status == "interrupted" else 0
+
+
+def outcome(run: Run) -> dict[str, Any]:
+    """The object of ``train --json``, see docs/json.md."""
+    record = run.record()
+    splits = {split: summarise(run.predictions(split)).to_json() for split in run.splits()}
+    content = {
+        "run": str(run.path),
+        "report": str(run.report_file) if run.report_file.exists() else None,
+        "status": record.status,
+        "epochs": record.epochs,
+        "best_epoch": record.best_epoch,
+        "seconds": record.seconds,
+        "notes": list(record.every_note),
+        "splits": splits,
+    }
+    if record.parts and several.can_be_reported(run):
+        content["parts"] = read_parts(run).to_json()
+    return content
 
 
 def _summarise(run: Run, manner: Manner) -> None:
