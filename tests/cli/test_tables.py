@@ -210,3 +210,32 @@ def test_watched_splits_have_curves_and_decide_nothing(
     said = run.predictions("test").heads["kind"]
     right = (said.predicted() == said.labels)[said.labels >= 0].mean()
     assert best["test_accuracy/kind"] == pytest.approx(right)
+
+
+@pytest.mark.parametrize("command", ["check", "info", "split", "preview"])
+def test_data_commands_read_a_table_as_train_does(
+    convoscope: Convoscope, table: Path, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "tables").mkdir()
+    moved = table.rename(tmp_path / "tables" / table.name)
+    words = ("data", command, moved, *COLUMNS, "--split-column", "part")
+    assert convoscope(*words).exit_code == 2
+    result = convoscope(*words, "--image-root", tmp_path)
+    assert result.exit_code in ((0, 1) if command == "check" else (0,)), result.stderr
+
+
+def test_training_says_how_to_check_that_very_reading(
+    convoscope: Convoscope, tmp_path: Path, tiny: Path
+) -> None:
+    """Discs are wide here, so that a shortcut is there to be told."""
+    folder = draw_folder(tmp_path / "drawn", ("bars", "poles"), per_class=20)
+    draw_folder(folder, ("x", "y", "disc"), per_class=20, size=(16, 40))
+    rows = [f"{file.relative_to(folder)},{file.parent.name}" for file in folder.rglob("*.png")]
+    (tmp_path / "d.csv").write_text("\n".join(["file,kind", *sorted(rows)]))
+    asked = ("--label-column", "kind", "--image-root", "drawn")
+    result = convoscope("train", "d.csv", "-m", tiny, *QUICK, *asked, "-o", "r", "--no-report")
+    assert result.exit_code == 0, result.stderr
+    (note,) = [note for note in Run(Path("r")).record().every_note if "data check:" in note]
+    _, _, command = note.partition("; see  ")
+    assert command == "convoscope data check d.csv --label-column kind --image-root drawn"
+    assert convoscope(*command.split()[1:], "--no-page").exit_code == 1

@@ -106,3 +106,16 @@ def test_of_a_run_that_watched_nothing_nothing_is_said(contents: Contents) -> No
     assert section is not None
     assert "recorded too" not in section.sentence
     assert "test loss" not in section.columns
+
+
+def test_weights_of_heads_are_said_beside_the_losses_that_have_them(contents: Contents) -> None:
+    settings = {**contents.record.settings, "head_weight": {"shape": 0.5, "age": 2.0}}
+    weighed = replace(contents, record=replace(contents.record, settings=settings))
+    section = learning(weighed)
+    assert section is not None
+    assert "The losses here count shape 0.5 times, age 2 times, as it was learnt." in (
+        section.sentence
+    )
+    plain = learning(contents)
+    assert plain is not None
+    assert "count" not in plain.sentence

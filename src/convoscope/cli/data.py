@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
+
+from convoscope.cli.reading import reading_options
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,12 +46,14 @@ def data() -> None:
 @click.option("--out", "-o", type=_FILE, default=Path("data-check.html"), show_default=True)
 @click.option("--no-page", is_flag=True, help="Write no page with pictures.")
 @_GROUP_BY
+@reading_options
 @click.option("--seed", "-s", default=0, show_default=True, help="Same seed, same result.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @click.pass_context
 def check(
     ctx: click.Context,
+    /,
     source: str,
     split: Path | None,
     out: Path,
@@ -58,6 +62,7 @@ def check(
     seed: int,
     as_json: bool,
     quiet: bool,
+    **reading: Any,
 ) -> None:
     """Look for what would make a network trained on DATA look better than it is.
 
@@ -73,7 +78,9 @@ def check(
     from convoscope.report import data_page
 
     with display(tables.console(is_error=True), is_quiet=quiet or as_json) as show:
-        checked = job.check(source, split=split, group_by=group_by, seed=seed, progress=show.stage)
+        checked = job.check(
+            source, split=split, group_by=group_by, seed=seed, progress=show.stage, **reading
+        )
         if not no_page:
             shown = data_page.shown_ids(checked.audit)
             data_page.write(
@@ -97,6 +104,7 @@ def check(
 @click.option("--validation", default=0.1, show_default=True, metavar="PART")
 @click.option("--test", default=0.2, show_default=True, metavar="PART")
 @_GROUP_BY
+@reading_options
 @click.option("--seed", "-s", default=0, show_default=True, help="Same seed, same split.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
@@ -108,6 +116,7 @@ def info(
     seed: int,
     as_json: bool,
     quiet: bool,
+    **reading: Any,
 ) -> None:
     """Count the images of DATA per class, and show what training would divide them into."""
     from convoscope.cli import tables
@@ -122,6 +131,7 @@ def info(
             group_by=group_by,
             seed=seed,
             progress=show.stage,
+            **reading,
         )
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
@@ -154,6 +164,7 @@ def info(
 @click.option("--validation", default=0.1, show_default=True, metavar="PART")
 @click.option("--test", default=0.2, show_default=True, metavar="PART")
 @_GROUP_BY
+@reading_options
 @click.option("--seed", "-s", default=0, show_default=True, help="Same seed, same split.")
 @click.option("--skip-unreadable", is_flag=True, help="Leave out images that cannot be decoded.")
 @click.option("--replace", is_flag=True, help="Overwrite the file if it is there.")
@@ -168,6 +179,7 @@ def split(
     skip_unreadable: bool,
     replace: bool,
     quiet: bool,
+    **reading: Any,
 ) -> None:
     """Divide DATA into training, validation and test images, and write that down.
 
@@ -192,6 +204,7 @@ def split(
             skip_unreadable=skip_unreadable,
             replace=replace,
             progress=show.stage,
+            **reading,
         )
     for head, counts in job.counts_of(dataset, splits.indices).items():
         tables.out().print(_counts_table(head, counts))
@@ -207,6 +220,7 @@ def split(
 @click.option("--columns", default=8, show_default=True, help="So many pictures in a row.")
 @click.option("--size", type=int, help="Side of the network's input in pixels. [128]")
 @click.option("--resize", type=click.Choice(["squash", "crop", "pad"]), default="squash")
+@reading_options
 @click.option("--seed", "-s", default=0, show_default=True, help="Same seed, same pictures.")
 def preview(
     source: str,
@@ -216,6 +230,7 @@ def preview(
     size: int | None,
     resize: Literal["squash", "crop", "pad"],
     seed: int,
+    **reading: Any,
 ) -> None:
     """Show a few pictures of each class of DATA, as a network sees them, in one PNG.
 
@@ -224,7 +239,14 @@ def preview(
     from convoscope.jobs import data_preview as job
 
     path = job.preview(
-        source, out, augmentation=augment, columns=columns, size=size, resize=resize, seed=seed
+        source,
+        out,
+        augmentation=augment,
+        columns=columns,
+        size=size,
+        resize=resize,
+        seed=seed,
+        **reading,
     )
     click.echo(f"picture {path}")
 

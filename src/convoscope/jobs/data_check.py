@@ -6,10 +6,10 @@ facts allow; the few pictures that are shown are opened again.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -20,10 +20,13 @@ from convoscope.data.class_indices import UNKNOWN
 from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
 from convoscope.data.decoding import open_image
 from convoscope.data.preprocessing import Preprocessing
+from convoscope.data.reading import OPTIONS
 from convoscope.data.sources import open_dataset
 from convoscope.data.splits import read_splits
 from convoscope.data.suspicions import in_brief
 from convoscope.jobs.progress import Progress, unwatched
+from convoscope.jobs.request import TrainRequest, quoted
+from convoscope.jobs.source import ReadingOptions, reading
 from convoscope.pictures.thumbnails import shrink
 
 _FACTS_ALONE = Preprocessing(size=(1, 1), order="gray")
@@ -46,18 +49,20 @@ def check(
     group_by: str | None = None,
     seed: int = 0,
     progress: Progress = unwatched,
+    **options: Unpack[ReadingOptions],
 ) -> Checked:
     """Look for everything that makes the figures of a network trained on ``data`` misleading.
 
     ``split`` names a split file to check the images by, instead of the source's own split;
     ``group_by`` says which images belong together, as in :mod:`convoscope.data.groups`.
+    ``options`` say how it is read, as they do when training.
 
     Raises:
         DataError: if the data cannot be opened at all, or grouped like that, or the split file is
             not of this data.
         UnreadableImageError: if no image can be read.
     """
-    dataset = open_dataset(data, group_by=group_by)
+    dataset = open_dataset(data, group_by=group_by, reading=reading(options))
     named = None if split is None else read_splits(Path(split), dataset).indices
     decoded = facts_of_all(dataset, progress)
     rows = None if named is None else _kept(named, dataset, decoded.dataset)
@@ -109,7 +114,7 @@ def described(checked: Checked, ids: Iterable[str]) -> dict[str, str]:
     return {name: _described(dataset, rows[name], split_of) for name in ids if name in rows}
 
 
-def training_notes(decoded: Decoded, data: str) -> tuple[str, ...]:
+def training_notes(decoded: Decoded, asked: TrainRequest) -> tuple[str, ...]:
     """What the check would say that training does not say anyway, in one line; or none."""
     said = []
     for finding in quick_findings(decoded.dataset, decoded.facts):
@@ -121,7 +126,8 @@ def training_notes(decoded: Decoded, data: str) -> tuple[str, ...]:
             said.append(finding.sentence)
     if not said:
         return ()
-    return (f"data check: {'; '.join(said)}; see  convoscope data check {shlex.quote(data)}",)
+    command = ("convoscope", "data", "check", asked.data, *asked.words((*OPTIONS, "group_by")))
+    return (f"data check: {'; '.join(said)}; see  {quoted(command)}",)
 
 
 def _kept(

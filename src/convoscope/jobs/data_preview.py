@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from convoscope.data.sources import open_dataset
 from convoscope.disk import write_bytes
 from convoscope.errors import DataError, SettingsError, UnreadableImageError
 from convoscope.jobs.data_check import whole_picture
+from convoscope.jobs.source import ReadingOptions, reading
 from convoscope.pictures.grids import Row, grid
 
 COLUMNS = 8
@@ -32,6 +34,7 @@ def preview(
     size: int | None = None,
     resize: Resize = "squash",
     seed: int = 0,
+    **options: Unpack[ReadingOptions],
 ) -> Path:
     """Write a PNG with a row per class: samples as a network of input ``size`` sees them.
 
@@ -39,6 +42,7 @@ def preview(
     augmentation one sample of the class, and then what the first epochs of training with this seed
     would see of it. Several heads follow each other. Only the images that are shown are opened;
     those that cannot be read are passed over.
+    ``options`` say how it is read, as they do when training.
 
     Raises:
         UnknownNameError: if there is no such augmentation; names the nearest.
@@ -52,7 +56,7 @@ def preview(
             raise SettingsError(
                 f"{name} must be a number from 1 to {most}, got {value}: choose one in between"
             )
-    dataset = open_dataset(data)
+    dataset = open_dataset(data, reading=reading(options))
     shape = Preprocessing(size=_size(dataset, size), resize=resize)
     rows = list(_rows(dataset, shape, policy, columns, seed))
     height, width = shape.size

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from convoscope.data.audit import Spread, class_counts, split_numbers, spread
 from convoscope.data.cache import Decoded
@@ -16,6 +16,7 @@ from convoscope.data.splits import Splits, make_splits, write_splits
 from convoscope.errors import ConvoscopeError, SettingsError, UnreadableImageError
 from convoscope.jobs.data_check import facts_of_all
 from convoscope.jobs.progress import Progress, unwatched
+from convoscope.jobs.source import ReadingOptions, reading
 
 Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 
@@ -71,17 +72,19 @@ def info(
     seed: int = 0,
     group_by: str | None = None,
     progress: Progress = unwatched,
+    **options: Unpack[ReadingOptions],
 ) -> Info:
     """Count the images of ``data``, by class, split, size and mode.
 
     ``group_by`` says which images must stay together, as in :mod:`convoscope.data.groups`.
+    ``options`` say how it is read, as they do when training.
 
     Raises:
         DataError: if the data cannot be opened.
         UnreadableImageError: if no image can be read.
         SettingsError: if a share is out of range.
     """
-    dataset = open_dataset(data, group_by=group_by)
+    dataset = open_dataset(data, group_by=group_by, reading=reading(options))
     decoded = facts_of_all(dataset, progress)
     planned, problem, notes = _plan(decoded, validation, test, seed)
     facts = decoded.facts
@@ -114,10 +117,12 @@ def divide(
     skip_unreadable: bool = False,
     replace: bool = False,
     progress: Progress = unwatched,
+    **options: Unpack[ReadingOptions],
 ) -> tuple[Dataset, Splits]:
     """Write the split file that ``train --split`` reads; gives what was divided, and how.
 
     ``group_by`` says which images must stay together, as in :mod:`convoscope.data.groups`.
+    ``options`` say how it is read, as they do when training.
 
     Raises:
         SettingsError: if the file is there already and ``replace`` is not set, or a share is out
@@ -133,7 +138,9 @@ def divide(
             f"{path}: a split is only written where nothing is yet, this file is there already: "
             "name another with --out, or overwrite it with --replace"
         )
-    decoded = facts_of_all(open_dataset(data, group_by=group_by), progress)
+    decoded = facts_of_all(
+        open_dataset(data, group_by=group_by, reading=reading(options)), progress
+    )
     if decoded.skipped and not skip_unreadable:
         name, reason = decoded.skipped[0]
         raise UnreadableImageError(

@@ -8,7 +8,7 @@ so that ``--help`` can say the defaults.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
@@ -87,8 +87,14 @@ class TrainRequest:
 
     def command(self) -> tuple[str, ...]:
         """The words of the command that asks for this; settings at their default are left out."""
-        words = ["convoscope", "train", self.data, "--model", self.model]
+        return ("convoscope", "train", self.data, "--model", self.model, *self.words(defaults()))
+
+    def words(self, settings: Iterable[str]) -> tuple[str, ...]:
+        """The options that say those settings, where they are not at their default."""
+        asked, words = frozenset(settings), []
         for name, value in self._changed():
+            if name not in asked:
+                continue
             if isinstance(value, Mapping):
                 for key, option in value.items():
                     words += [flag(name), f"{key}={option_text(option)}"]

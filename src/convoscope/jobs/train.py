@@ -210,7 +210,7 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         "counts": {split: len(found) for split, found in prepared.splits.indices.items()},
         "classes": {head: len(names) for head, names in dataset.class_names.items()},
         "is_given_split": prepared.splits.is_given,
-        "notes": [*prepared.notes, *training_notes(prepared.decoded, prepared.request.data)],
+        "notes": [*prepared.notes, *training_notes(prepared.decoded, prepared.request)],
     }
 
 

@@ -75,7 +75,7 @@ def learning(contents: Contents) -> Learning | None:
         return None
     keys = [key for key in _COLUMNS if key in _ALWAYS or _is_known(history, key)]
     return Learning(
-        sentence=_sentence(contents) + _watched(history),
+        sentence=_sentence(contents) + _weighed(contents) + _watched(history),
         charts=tuple(_charts(contents)),
         columns=(*(_COLUMNS[key] for key in keys), "rate"),
         rows=tuple(_row(epoch, keys, contents.record.best_epoch) for epoch in history),
@@ -117,6 +117,13 @@ def _sentence(contents: Contents) -> str:
     said += f"; learning ended because {why}" if why else ""
     kept = f" The weights of epoch {record.best_epoch}, the best one, are kept."
     return f"{said}.{kept if record.best_epoch else ''}"
+
+
+def _weighed(contents: Contents) -> str:
+    """A sentence where the losses here are not those of the tables, which weigh all heads alike."""
+    weights = contents.record.settings.get("head_weight") or {}
+    said = ", ".join(f"{head} {weight:g} times" for head, weight in weights.items())
+    return f" The losses here count {said}, as it was learnt." if said else ""
 
 
 def _watched(history: Sequence[Mapping[str, Any]]) -> str:
