@@ -29,6 +29,7 @@ FLOORS = [
     "arrays.py",
     "disk.py",
     "errors.py",
+    "notebook.py",
     "version.py",
 ]
 

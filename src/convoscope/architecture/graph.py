@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from convoscope import notebook
 from convoscope.architecture.branches import AnyLayer, Parallel, Residual
 from convoscope.architecture.layers import Conv2d, Dense
 from convoscope.architecture.protocol import Shape
@@ -81,6 +82,23 @@ class Architecture:
     def layer_names(self) -> tuple[str, ...]:
         """The names of all layers, branches before the layer that joins them, heads last."""
         return tuple(place.layer.name for place in walk(self))
+
+    def _repr_html_(self) -> str:
+        places = tuple(walk(self))
+        rows = [
+            (
+                f"{p.head}: {p.layer.name}" if p.head else p.layer.name,
+                p.layer.kind,
+                "x".join(map(str, p.output_shape)),
+                p.layer.parameter_count(p.input_shape),
+                p.layer.macs(p.input_shape),
+            )
+            for p in places
+        ]
+        total = ("total", "", "", sum(row[3] for row in rows), sum(row[4] for row in rows))
+        caption = f"{self.name}: input {'x'.join(map(str, self.input_shape))}"
+        header = ("layer", "kind", "output", "parameters", "MACs")
+        return notebook.table(caption, header, [*rows, total])
 
     def place(self, layer: str) -> Place:
         """The place of the layer of that name.

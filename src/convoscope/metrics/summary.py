@@ -20,11 +20,12 @@ interval, the rest a bootstrap's over images.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any
 
 import numpy as np
 
+from convoscope import notebook
 from convoscope.arrays import FloatArray, IntArray
 from convoscope.errors import DivergedError
 from convoscope.metrics import calibration, classification
@@ -131,6 +132,15 @@ class SplitMetrics:
             "heads": {name: head.to_json() for name, head in self.heads.items()},
             "whole": asdict(self.whole),
         }
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name, head.n, head.correct, *(notebook.figure(*astuple(f)) for f in figures))
+            for name, head in self.heads.items()
+            for figures in [(head.accuracy, head.balanced_accuracy, head.macro.f1, head.loss)]
+        ]
+        header = ("head", "images", "right", "accuracy", "balanced accuracy", "macro F1", "loss")
+        return notebook.table(f"{self.split}, {self.level:.0%} intervals", header, rows)
 
 
 def summarise(

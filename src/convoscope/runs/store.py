@@ -20,13 +20,15 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from convoscope import disk
+from convoscope import disk, notebook
 from convoscope.arrays import Array, ByteArray
 from convoscope.errors import RunError
+from convoscope.metrics.classification import whole_right
+from convoscope.metrics.intervals import proportion
 from convoscope.metrics.predictions import Predictions
 from convoscope.runs import files, lock
 from convoscope.runs.record import RunRecord, record_from_json
@@ -62,6 +64,17 @@ class Run:
     def architecture_file(self) -> Path:
         """``model/architecture.yaml``."""
         return self.path / "model" / "architecture.yaml"
+
+    def _repr_html_(self) -> str:
+        record = self.record()
+        rows = [
+            (split, len(whole), notebook.figure(*astuple(right)))
+            for split in self.splits()
+            for whole in [whole_right(self.predictions(split))]
+            for right in [proportion(int(whole.sum()), len(whole))]
+        ]
+        caption = f"{self.name}: {record.kind}, {record.status}"
+        return notebook.table(caption, ("split", "images", "accuracy"), rows)
 
     # -- the record ---------------------------------------------------------------------------
 

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from convoscope import notebook
+from convoscope.architecture.zoo import make
+from convoscope.metrics.predictions import HeadPredictions, Predictions
+from convoscope.metrics.summary import summarise
+from convoscope.runs import Run, RunRecord
+
+
+def cells(html: str) -> list[list[str]]:
+    """The rows of a table's body, tags taken off."""
+    rows = re.findall(r"<tr>(.*?)</tr>", html.split("<tbody>")[1])
+    return [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in rows]
+
+
+def predictions() -> Predictions:
+    head = HeadPredictions(
+        class_names=("<b>", "dog"),
+        labels=np.array([0, 0, 1, 1]),
+        logits=np.array([[3.0, 0], [2.0, 0], [0, 1.0], [1.0, 0]]),
+    )
+    return Predictions(split="test", ids=tuple("abcd"), heads={"class": head})
+
+
+def test_whatever_is_put_into_a_table_is_text() -> None:
+    html = notebook.table("<i>", ["<h>"], [["<b>", 1234567]])
+    assert cells(html) == [["&lt;b&gt;", "1,234,567"]]
+    assert "<i>" not in html
+    assert "<h>" not in html
+
+
+def test_an_undefined_figure_is_a_dash() -> None:
+    assert notebook.figure(None, None, None) == "–"
+    assert notebook.figure(0.5, None, None) == "0.5000"
+    assert notebook.figure(0.5, 0.25, 0.75) == "0.5000 (0.2500 to 0.7500)"
+
+
+def test_an_architecture_shows_layers_that_add_up_to_its_total() -> None:
+    *layers, total = cells(make("architecture-1")._repr_html_())
+    assert total[3] == "211,701"
+    parameters = [int(row[3].replace(",", "")) for row in layers]
+    assert sum(parameters) == 211_701
+    assert layers[-1][0] == "class: dense2"
+
+
+def test_metrics_show_each_head_with_intervals() -> None:
+    (row,) = cells(summarise(predictions())._repr_html_())
+    assert row[:3] == ["class", "4", "3"]
+    assert row[3].startswith("0.7500 (")
+
+
+def test_a_run_shows_its_status_and_the_accuracy_of_each_split(tmp_path: Path) -> None:
+    run = Run(tmp_path / "a<b>")
+    record = RunRecord(kind="train", settings={}, command=(), seed=0, started="", status="finished")
+    run.write_record(record)
+    run.write_predictions(predictions())
+    html = run._repr_html_()
+    assert "a&lt;b&gt;: train, finished" in html
+    assert cells(html) == [["test", "4", "0.7500 (0.3006 to 0.9544)"]]
