@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from convoscope.report import wording
 from convoscope.training.events import (
     EpochEnded,
     Event,
@@ -242,15 +243,8 @@ def ended_line(event: TrainingEnded) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``0.8 s``, ``42 s``, ``3 min 20 s`` or ``2 h 05 min``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    """As reports say it, with plain spaces."""
+    return wording.duration(seconds).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _scores(scores: Mapping[str, float]) -> str:
