@@ -214,3 +214,14 @@ def test_the_engine_loads_no_deep_learning_library() -> None:
         "assert not {'torch', 'timm', 'numba'} & set(sys.modules), 'loaded'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_network_without_parameters_computes_in_the_precision_it_is_asked_for() -> None:
+    pooled = Architecture(
+        name="pooled",
+        input_shape=(1, 4, 4),
+        layers=(MaxPool2d("pool"),),
+        heads=(Head(layers=(Flatten("flatten"),)),),
+    )
+    network = engines.build(pooled, engine="numpy", precision="float64")
+    assert network.logits(np.zeros((1, 1, 4, 4)))["class"].dtype == np.float64

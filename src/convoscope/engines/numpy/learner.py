@@ -43,7 +43,10 @@ def learner(
         SettingsError: if class weights are not one per class, or a rate is below 0.
     """
     check_losses(network.architecture, losses)
-    own = NumpyNetwork(network.architecture, network.preprocessing, network.parameters())
+    assert isinstance(network, NumpyNetwork), "engines.learner asks the network's own engine"
+    own = NumpyNetwork(
+        network.architecture, network.preprocessing, network.parameters(), network.precision
+    )
     return NumpyLearner(own, optimiser, tuple(losses), rates, seed)
 
 

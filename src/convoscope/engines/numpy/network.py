@@ -54,18 +54,20 @@ def build(
         values = {
             name: np.array(array, dtype=precision, order="C") for name, array in parameters.items()
         }
-    return NumpyNetwork(architecture, preprocessing, values)
+    return NumpyNetwork(architecture, preprocessing, values, precision)
 
 
 class NumpyNetwork:
-    """A :class:`~convoscope.network.Network`; it owns ``parameters`` and computes in their type."""
+    """A :class:`~convoscope.network.Network`; it owns ``parameters``, which are of ``precision``."""
 
     def __init__(
         self,
         architecture: Architecture,
         preprocessing: Preprocessing,
         parameters: Mapping[str, FloatArray],
+        precision: str,
     ) -> None:
+        self._precision = precision
         self._architecture = architecture
         self._preprocessing = preprocessing
         self._parameters = parameters
@@ -93,8 +95,8 @@ class NumpyNetwork:
 
     @property
     def precision(self) -> str:
-        """``"float32"`` or ``"float64"``; a network without parameters computes in float32."""
-        return next((str(a.dtype) for a in self._parameters.values()), "float32")
+        """``"float32"`` or ``"float64"``."""
+        return self._precision
 
     @property
     def values(self) -> Mapping[str, FloatArray]:
@@ -150,7 +152,7 @@ class NumpyNetwork:
             name: np.array(parameters.get(name, own), dtype=own.dtype, order="C")
             for name, own in self._parameters.items()
         }
-        return NumpyNetwork(self._architecture, self._preprocessing, values)
+        return NumpyNetwork(self._architecture, self._preprocessing, values, self._precision)
 
     def _forward(self) -> Pass:
         return Pass(parameters=self._parameters, places=self._places, dtype=self.precision)
