@@ -37,7 +37,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[torch,fast,dev]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[torch,dev]"
 	touch $@
 
 clean:

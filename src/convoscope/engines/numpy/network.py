@@ -58,7 +58,7 @@ def build(
 
 
 class NumpyNetwork:
-    """A :class:`~convoscope.network.Network`; it owns ``parameters``, which are of ``precision``."""
+    """A :class:`~convoscope.network.Network` that owns its parameters, all of one precision."""
 
     def __init__(
         self,
