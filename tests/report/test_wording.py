@@ -39,8 +39,8 @@ def test_shares_and_intervals_keep_a_decimal_and_say_where_they_are_undefined() 
 
 
 def test_scores_have_three_digits() -> None:
-    assert [wording.score(v) for v in (1.28764, 53.731, 2.7e-6, 0.0, None)] == [
-        "1.29", "53.7", "2.7e-06", "0", "–",
+    assert [wording.score(v) for v in (1.28764, 1.4981, 53.731, 120.2, 2.7e-6, 0.0, None)] == [
+        "1.29", "1.50", "53.7", "120", "2.7e-06", "0", "–",
     ]  # fmt: skip
     assert wording.score_interval(Figure(1.2, 1.02, 1.61)) == "1.02–1.61"
     assert wording.score_interval(UNDEFINED) == ""

@@ -40,7 +40,9 @@ def score(value: float | None) -> str:
     """A loss or another unbounded figure: three significant digits."""
     if value is None:
         return UNKNOWN
-    return f"{value:.1e}" if 0 < abs(value) < 0.001 else f"{value:.3g}"
+    if abs(value) < 0.001:
+        return f"{value:.1e}" if value else "0"
+    return f"{value:#.3g}".rstrip(".")
 
 
 def score_interval(figure: Figure) -> str:
