@@ -54,6 +54,12 @@ def test_a_folder_that_is_not_writable_is_one_sentence(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
+def test_a_folder_in_the_place_of_the_file_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="this is a folder: add a file's name"):
+        disk.write_text(tmp_path, "x")
+    assert list(tmp_path.parent.glob(".*.part")) == []
+
+
 def test_other_system_errors_pass_unchanged(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError), disk.storing(tmp_path):
         tmp_path.open("wb")

@@ -43,8 +43,10 @@ def write(path: Path, fill: Callable[[Path], object]) -> None:
     """Let ``fill`` write a temporary file beside ``path``, then rename it to ``path``.
 
     Raises:
-        StorageError: if the disk is full or not writable.
+        StorageError: if the disk is full or not writable, or ``path`` is a folder.
     """
+    if path.is_dir():
+        raise StorageError(f"{path}: a file must be named, this is a folder: add a file's name")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     with storing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
