@@ -102,3 +102,12 @@ def test_the_version_is_said(convoscope: Convoscope) -> None:
     result = convoscope("--version")
     assert result.exit_code == 0
     assert result.stdout.startswith("convoscope ")
+
+
+@pytest.mark.parametrize("words", [(), ("runs",), ("data",)])
+def test_without_a_command_there_is_the_help_line_by_line(
+    convoscope: Convoscope, words: tuple[str, ...]
+) -> None:
+    result = convoscope(*words)
+    assert result.exit_code == 2
+    assert result.stderr == convoscope(*words, "--help").stdout

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from convoscope.errors import ConvoscopeError
 
@@ -23,6 +24,9 @@ def run_or_exit(work: Callable[[], object]) -> object:
         return _exit_code(work())
     except ConvoscopeError as error:
         _say(f"convoscope: {error}")
+        sys.exit(MISTAKE)
+    except NoArgsIsHelpError as error:
+        _say(error.format_message())
         sys.exit(MISTAKE)
     except click.UsageError as error:
         _say(_usage(error))
