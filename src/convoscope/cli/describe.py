@@ -34,7 +34,7 @@ _PIPE_WIDTH = 160
 def _epilog() -> str:
     width = max(map(len, ZOO))
     lines = [f"  {name:<{width}}  {ZOO[name].summary}" for name in sorted(ZOO)]
-    return "\b\nNetworks:\n" + "".join(lines)
+    return "\b\nNetworks:\n" + "\n".join(lines)
 
 
 @click.command(epilog=_epilog())
