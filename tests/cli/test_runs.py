@@ -60,6 +60,13 @@ def test_the_list_has_status_accuracy_with_interval_age_and_size(
     assert lines[1].split() == said.split()
 
 
+def test_a_long_name_stays_in_one_piece_in_a_pipe(convoscope: Convoscope, run: Run) -> None:
+    long = run.path.rename(run.path.with_name("birds-of-the-northern-coast-" * 6 + "1"))
+    lines = convoscope("runs", "list").stdout.splitlines()
+    assert len(lines) == 2
+    assert lines[1].split()[0] == f"runs/{long.name}"
+
+
 def test_the_list_as_json(convoscope: Convoscope, run: Run) -> None:
     (row,) = json.loads(convoscope("runs", "list", "runs", "--json").stdout)["runs"]
     low, high = row.pop("test_low"), row.pop("test_high")

@@ -12,7 +12,7 @@ from rich.table import Table
 from convoscope.metrics.intervals import Figure
 from convoscope.metrics.summary import SplitMetrics
 
-_PLAIN_WIDTH = 120
+_PLAIN_WIDTH = 10_000  # a file or a pipe: a name that is broken in two cannot be used
 
 
 def out() -> Console:
