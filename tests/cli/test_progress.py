@@ -128,3 +128,8 @@ def test_every_reason_to_end_is_said() -> None:
     }.items():
         event = TrainingEnded(reason=reason, epochs=0, best_epoch=0, seconds=1)  # type: ignore[arg-type]
         assert ended_line(event) == f"{words} after 0 epochs and 1.0 s"
+
+
+def test_one_epoch_is_no_epochs() -> None:
+    event = TrainingEnded(reason="epochs", epochs=1, best_epoch=1, seconds=1)
+    assert ended_line(event) == "all epochs done after 1 epoch and 1.0 s, keeping epoch 1"

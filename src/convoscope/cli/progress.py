@@ -209,7 +209,7 @@ def started_line(event: TrainingStarted) -> str:
     again = f", going on with epoch {event.first_epoch}" if event.first_epoch > 1 else ""
     return (
         f"training on {event.images:,} images, {event.steps_per_epoch:,} steps an epoch, "
-        f"at most {event.epochs} epochs{again}"
+        f"at most {wording.counted(event.epochs, 'epoch')}{again}"
     )
 
 
@@ -239,7 +239,8 @@ def ended_line(event: TrainingEnded) -> str:
         "time": "out of time",
     }[event.reason]
     kept = f", keeping epoch {event.best_epoch}" if event.best_epoch else ""
-    return f"{reason} after {event.epochs} epochs and {duration(event.seconds)}{kept}"
+    count = wording.counted(event.epochs, "epoch")
+    return f"{reason} after {count} and {duration(event.seconds)}{kept}"
 
 
 def duration(seconds: float) -> str:
