@@ -318,4 +318,4 @@ def _images(readable: int, files: int) -> str:
 def _spread(least: float, median: float, largest: float) -> str:
     if least == largest:
         return f"{least:,.0f} px"
-    return f"{least:,.0f} to {largest:,.0f} px, half below {median:,.0f}"
+    return f"{least:,.0f} to {largest:,.0f} px, median {median:,.0f}"

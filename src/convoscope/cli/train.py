@@ -48,7 +48,7 @@ def train(
     \b
     convoscope train photos --model small
     convoscope train photos -m small --input 96 --augment flip --epochs 100
-    convoscope train digits -m lenet-5 -e 10 --optimiser sgd -l 0.05 --momentum 0.9
+    convoscope train digits -m lenet-5 --input 28 --optimiser sgd -l 0.05 --momentum 0.9
     convoscope train photos -m flexible --set blocks=3 --set filters=32
     convoscope train photos -m my-net.yaml --settings good.yaml --seed 7
     convoscope train birds.csv -m small --label-column species --label-column sex

@@ -37,7 +37,7 @@ _NETWORK: tuple[Decorator[Any], ...] = (
         heading="Network",
         metavar="[CxHxW]",
         help="Size of the images that the network sees: 3x64x64, 64x96 (height x width) or 64. "
-        "Without it the network's own.",
+        "Without it the network's own, or that of data which has one, such as MNIST.",
     ),
     setting(
         "--from",
