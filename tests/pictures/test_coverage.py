@@ -36,3 +36,10 @@ def test_a_threshold_lies_on_what_it_keeps(drawing: type[Drawing]) -> None:
     (path,) = picture.find("path", "curve")
     assert f"{dot.get('cx')} {dot.get('cy')}" in (path.get("d") or "")
     assert "95 %" in picture.texts()
+
+
+def test_the_names_of_near_thresholds_do_not_lie_on_one_another(drawing: type[Drawing]) -> None:
+    marks = [Threshold("95 %", 0.45, 0.889), Threshold("99 %", 0.44, 0.886)]
+    picture = drawing(coverage_chart([curve(100)], marks))
+    first, second = picture.find("text", "strong")
+    assert abs(float(first.get("y") or 0) - float(second.get("y") or 0)) > 15

@@ -18,6 +18,7 @@ _WIDTH, _HEIGHT = 360.0, 292.0
 _FRAME = Frame(left=46, top=34, right=276, bottom=248)
 _MOST_POINTS = 400
 _LABEL_GAP = 15.0
+_NAME_WIDTH = 36.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,7 +62,7 @@ def coverage_chart(curves: Sequence[Kept], thresholds: Sequence[Threshold] = ())
         element("path", d=_path(curve, across, up), class_=f"curve {curve.colour}")
         for curve in curves
     ]
-    marks = [_mark(threshold, across, up) for threshold in thresholds]
+    marks = _marks(thresholds, across, up)
     ends = ", ".join(
         f"{curve.name} {percent(float(curve.accuracy[-1]))} at full coverage" for curve in curves
     )
@@ -88,11 +89,19 @@ def _path(curve: Kept, across: Scale, up: Scale) -> str:
     return "M" + "L".join(points)
 
 
-def _mark(threshold: Threshold, across: Scale, up: Scale) -> Markup:
-    x, y = across(threshold.coverage), up(threshold.accuracy)
-    return element("circle", cx=x, cy=y, r=4.5, class_="dot") + text(
-        x - 8, y + 16, threshold.name, class_="small end strong"
-    )
+def _marks(thresholds: Sequence[Threshold], across: Scale, up: Scale) -> list[Markup]:
+    """Rings named below on the left; one whose name would lie on the last one's, above."""
+    marks: list[Markup] = []
+    named = (-math.inf, -math.inf)
+    for threshold in thresholds:
+        x, y = across(threshold.coverage), up(threshold.accuracy)
+        marks.append(element("circle", cx=x, cy=y, r=4.5, class_="dot"))
+        if abs(x - named[0]) < _NAME_WIDTH and abs(y - named[1]) < _LABEL_GAP:
+            marks.append(text(x + 8, y - 10, threshold.name, class_="small strong"))
+        else:
+            marks.append(text(x - 8, y + 16, threshold.name, class_="small end strong"))
+            named = (x, y)
+    return marks
 
 
 def _names(curves: Sequence[Kept], up: Scale) -> Markup:
