@@ -75,6 +75,7 @@ def test_watched_test_images_have_curves_and_columns_and_no_say(contents: Conten
     assert all(">test<" in chart for _, chart in section.charts)
     assert section.columns[2] == "test loss"
     assert section.rows[0].cells[2] == "0.700"
+    assert section.rows[0].cells[-1] == "0.01"
     assert len(section.rows[0].cells) == len(section.columns)
 
 

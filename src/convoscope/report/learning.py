@@ -161,7 +161,7 @@ def _row(epoch: Mapping[str, Any], keys: Sequence[str], best: int) -> EpochRow:
         value = score_of(epoch, key)
         say = wording.share if key.endswith("accuracy") else wording.score
         cells.append(say(value if math.isfinite(value) else None))
-    cells.append(wording.score(None if rate is None else float(rate)))
+    cells.append(wording.UNKNOWN if rate is None else f"{rate:.3g}")
     return EpochRow(epoch=number, cells=tuple(cells), is_best=number == best)
 
 
