@@ -167,6 +167,11 @@ class Optimiser:
             raise SettingsError(f"learning_rate must be above 0, got {self.learning_rate}")
         if not 0 <= self.momentum < 1:
             raise SettingsError(f"momentum must be at least 0 and below 1, got {self.momentum}")
+        if self.momentum and self.kind != "sgd":
+            raise SettingsError(
+                f"momentum is for optimiser 'sgd', got {self.momentum} with {self.kind!r}: leave "
+                "momentum out, or choose sgd"
+            )
         if not self.weight_decay >= 0:
             raise SettingsError(f"weight_decay must be at least 0, got {self.weight_decay}")
         if self.nesterov and not self.momentum:

@@ -82,6 +82,7 @@ def test_an_unknown_setting_names_the_nearest() -> None:
         ({"data": "d", "model": "m", "patience": -1}, "patience must be at least 1, got -1"),
         ({"data": "d", "model": "m", "resize": "fold"}, "resize: .*'squash', 'crop' or 'pad'"),
         ({"data": "d", "model": "m", "nesterov": True}, "nesterov needs momentum above 0"),
+        ({"data": "d", "model": "m", "momentum": 0.9}, "momentum is for optimiser 'sgd', got 0.9"),
     ],
 )
 def test_a_wrong_value_is_one_sentence(settings: dict[str, object], sentence: str) -> None:
