@@ -71,3 +71,11 @@ def test_permission_errors_become_one_sentence(tmp_path: Path) -> None:
         disk.storing(tmp_path),
     ):
         raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StorageError, match=r"the system said 'No such file .*choose another folder"),
+        disk.storing(tmp_path),
+    ):
+        raise OSError(errno.ENOENT, "No such file or directory")

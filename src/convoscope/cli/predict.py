@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from convoscope.jobs.predict import ImagePrediction
     from convoscope.network import Engine
 
+CALIBRATED = (
+    "note: probabilities are calibrated on the run's validation split; without --abstain-below "
+    "they are as the network says them"
+)
 NOT_CALIBRATED = (
     "note: this run has no validation predictions to calibrate on, so its probabilities are as the "
     "network says them"
@@ -79,8 +83,8 @@ def predict(
             progress=show.stage,
         )
     is_calibrated = abstain_below is not None and calibration_of(Run(run)) is not None
-    if abstain_below is not None and not is_calibrated:
-        click.echo(NOT_CALIBRATED, err=True)
+    if abstain_below is not None:
+        click.echo(CALIBRATED if is_calibrated else NOT_CALIBRATED, err=True)
     if as_json:
         content = {
             "run": str(run),

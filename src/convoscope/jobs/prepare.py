@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -179,17 +179,30 @@ def _prepared(
 
 def _split(decoded: Decoded, request: TrainRequest) -> Splits:
     if request.split is None:
-        return make_splits(
+        made = make_splits(
             decoded,
             seed=request.seed,
             validation=request.validation,
             test=request.test,
             allow_leak=request.allow_leak,
         )
+        return replace(made, notes=(*made.notes, *_unused_parts(request, decoded, made)))
     splits = read_splits(Path(request.split), decoded.dataset)
     with placed(request.split):
         torn = check_whole(decoded.dataset, splits.indices, allow_leak=request.allow_leak)
     return replace(splits, notes=(*splits.notes, *torn))
+
+
+def _unused_parts(request: TrainRequest, decoded: Decoded, splits: Splits) -> Iterator[str]:
+    """A sentence for each part that was asked for where the data brings its own."""
+    if not splits.is_given:
+        return
+    brought = set(decoded.dataset.given_split or ())
+    asked = {"test": request.test, "validation": request.validation}
+    usual = {field.name: field.default for field in fields(TrainRequest)}
+    for split, part in asked.items():
+        if part != usual[split] and (split == "test" or {"test", "validation"} <= brought):
+            yield f"--{split} {part:g} is not used: the data brings its own {split} split"
 
 
 def _input_shape(request: TrainRequest, dataset: Dataset) -> Shape | None:

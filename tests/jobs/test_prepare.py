@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import MakeImageFolder
+
+from convoscope.jobs.prepare import prepare
+from convoscope.jobs.request import TrainRequest
+
+
+def notes_of(data: Path, **asked: Any) -> tuple[str, ...]:
+    request = TrainRequest(data=str(data), model="lenet-5", input="28", **asked)
+    return prepare(request).notes
+
+
+@pytest.mark.parametrize(
+    ("asked", "unused"),
+    [({"test": 0.5}, "--test 0.5"), ({"validation": 0.25}, "--validation 0.25")],
+)
+def test_a_part_that_the_data_brings_itself_is_said_not_to_be_used(
+    make_image_folder: MakeImageFolder, tmp_path: Path, asked: dict[str, float], unused: str
+) -> None:
+    data = make_image_folder(
+        tmp_path / "split", splits={"train": 6, "val": 4, "test": 4}, size=(28, 28)
+    )
+    split = unused.split()[0].removeprefix("--")
+    assert f"{unused} is not used: the data brings its own {split} split" in notes_of(data, **asked)
+    assert not [note for note in notes_of(data) if "is not used" in note]
+
+
+def test_a_part_that_is_used_is_not_spoken_of(
+    make_image_folder: MakeImageFolder, tmp_path: Path
+) -> None:
+    data = make_image_folder(tmp_path / "plain", per_class=12, size=(28, 28))
+    assert not [note for note in notes_of(data, test=0.25) if "is not used" in note]
