@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.conftest import MakeImageFolder
 
+from convoscope.errors import SettingsError
 from convoscope.jobs.prepare import prepare
 from convoscope.jobs.request import TrainRequest
 
@@ -35,3 +36,8 @@ def test_a_part_that_is_used_is_not_spoken_of(
 ) -> None:
     data = make_image_folder(tmp_path / "plain", per_class=12, size=(28, 28))
     assert not [note for note in notes_of(data, test=0.25) if "is not used" in note]
+
+
+def test_impossible_shares_are_told_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="validation must be a share of at least 0 and below 1"):
+        notes_of(tmp_path / "not-there", validation=1.5)

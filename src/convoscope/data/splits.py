@@ -57,6 +57,13 @@ class Splits:
     notes: tuple[str, ...] = ()
 
 
+def check_shares(validation: float, test: float) -> None:
+    """Raise ``SettingsError`` unless both are shares of at least 0 and below 1."""
+    for name, share in (("validation", validation), ("test", test)):
+        if not 0 <= share < 1:
+            raise SettingsError(f"{name} must be a share of at least 0 and below 1, got {share}")
+
+
 def make_splits(
     decoded: Decoded,
     *,
@@ -77,9 +84,7 @@ def make_splits(
             is not set.
         SettingsError: if a share is out of range.
     """
-    for name, share in (("validation", validation), ("test", test)):
-        if not 0 <= share < 1:
-            raise SettingsError(f"{name} must be a share of at least 0 and below 1, got {share}")
+    check_shares(validation, test)
     dataset = decoded.dataset
     with placed(dataset.place):
         _check_classes_left(dataset)

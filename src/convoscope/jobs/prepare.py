@@ -17,7 +17,7 @@ from convoscope.data.cache import Decoded, decode
 from convoscope.data.dataset import Dataset
 from convoscope.data.groups import check_whole
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.data.splits import Splits, make_splits, read_splits
+from convoscope.data.splits import Splits, check_shares, make_splits, read_splits
 from convoscope.errors import ArchitectureError, DataError, RunError, placed, unknown_name
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest, input_shape
@@ -71,6 +71,7 @@ def prepare_each(
     """
     if request.augment not in POLICIES:
         raise unknown_name("augmentation", request.augment, POLICIES)
+    check_shares(request.validation, request.test)
     resolve(request.model, **request.set)
     dataset = asked_dataset(request)
     architecture = choose_architecture(request, dataset)
