@@ -16,6 +16,7 @@ import time
 import uuid
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -245,8 +246,10 @@ def _rename(part: Path, entry: Path, preprocessing: Preprocessing) -> None:
 def remove_stale(folder: Path) -> None:
     """Delete what processes that were killed a day ago or more have left."""
     for part in folder.glob("*.part"):
-        if time.time() - part.stat().st_mtime > _STALE_SECONDS:
-            shutil.rmtree(part, ignore_errors=True)
+        # Another process may give a part its final name between the listing and the look at it.
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 # -- opening an entry -----------------------------------------------------------------------------
