@@ -33,11 +33,11 @@ bench: $(VENV)/installed-dev
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[torch]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[torch,backbones]"
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[torch,dev]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[torch,backbones,dev]"
 	touch $@
 
 clean:

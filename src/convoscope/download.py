@@ -1,0 +1,1 @@
+"""Fetch a file: resumed where it stopped, checked against its hash, told in one sentence."""

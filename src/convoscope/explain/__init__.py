@@ -1,0 +1,1 @@
+"""Looking inside a network: above the waist, arrays first, and without a trace left in it."""

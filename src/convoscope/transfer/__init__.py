@@ -1,0 +1,1 @@
+"""Pretrained networks: where they come from, how their files are read, what is kept of them."""
