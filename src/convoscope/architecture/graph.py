@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 from convoscope import notebook
 from convoscope.architecture.branches import AnyLayer, Parallel, Residual
 from convoscope.architecture.layers import Conv2d, Dense
-from convoscope.architecture.protocol import Shape
+from convoscope.architecture.protocol import Shape, shape_text
 from convoscope.architecture.windows import LARGEST_SIDE
 from convoscope.errors import ArchitectureError, ShapeError, UnknownNameError, placed, unknown_name
 
@@ -69,8 +69,6 @@ class Architecture:
         _check_input(self.input_shape)
         _check_names("head", [head.name for head in self.heads])
         _check_names("layer", [layer.name for layer in _every_layer(self)])
-        for _ in walk(self):
-            pass
         for head, shape in logit_shapes(self).items():
             if len(shape) != 1:
                 raise ArchitectureError(
@@ -89,14 +87,14 @@ class Architecture:
             (
                 f"{p.head}: {p.layer.name}" if p.head else p.layer.name,
                 p.layer.kind,
-                "x".join(map(str, p.output_shape)),
+                shape_text(p.output_shape),
                 p.layer.parameter_count(p.input_shape),
                 p.layer.macs(p.input_shape),
             )
             for p in places
         ]
         total = ("total", "", "", sum(row[3] for row in rows), sum(row[4] for row in rows))
-        caption = f"{self.name}: input {'x'.join(map(str, self.input_shape))}"
+        caption = f"{self.name}: input {shape_text(self.input_shape)}"
         header = ("layer", "kind", "output", "parameters", "MACs")
         return notebook.table(caption, header, [*rows, total])
 
@@ -139,20 +137,13 @@ def walk(architecture: Architecture) -> Iterator[Place]:
 
 def trunk_shape(architecture: Architecture) -> Shape:
     """The shape of what the heads are given."""
-    shape = architecture.input_shape
-    for place in _walk_chain(architecture.layers, shape, 0, None, (0, 0)):
-        shape = place.output_shape if place.depth == 0 else shape
-    return shape
+    return _ends(architecture)[None]
 
 
 def logit_shapes(architecture: Architecture) -> dict[str, Shape]:
     """The output shape of each head, by name."""
-    trunk = trunk_shape(architecture)
-    shapes = {head.name: trunk for head in architecture.heads}
-    for place in walk(architecture):
-        if place.head is not None and place.depth == 0:
-            shapes[place.head] = place.output_shape
-    return shapes
+    ends = _ends(architecture)
+    return {head.name: ends.get(head.name, ends[None]) for head in architecture.heads}
 
 
 def with_input(architecture: Architecture, input_shape: Shape) -> Architecture:
@@ -194,6 +185,15 @@ def unknown_layer(name: str, known: Sequence[str]) -> UnknownNameError:
     return unknown_name("layer", name, known)
 
 
+def _ends(architecture: Architecture) -> dict[str | None, Shape]:
+    """The output shape of the trunk, under ``None``, and of each head that has layers."""
+    ends: dict[str | None, Shape] = {None: architecture.input_shape}
+    for place in walk(architecture):
+        if place.depth == 0:
+            ends[place.head] = place.output_shape
+    return ends
+
+
 def _walk_chain(
     layers: Sequence[AnyLayer], shape: Shape, depth: int, head: str | None, count: tuple[int, int]
 ) -> Iterator[Place]:
@@ -204,8 +204,7 @@ def _walk_chain(
                 done += 1
                 yield place
         done += 1
-        where = f"layer {layer.name!r}" + (f" ({done} of {total})" if total else "")
-        with placed(where):
+        with placed(f"layer {layer.name!r} ({done} of {total})"):
             output_shape = layer.output_shape(shape)
         yield Place(layer, shape, output_shape, depth, head)
         shape = output_shape

@@ -23,6 +23,11 @@ Initialisation: TypeAlias = Literal["kaiming", "xavier", "fan_in"]
 _LARGEST = 2**53  # what a JSON reader still takes for a whole number
 
 
+def shape_text(shape: Shape) -> str:
+    """A shape as one says it: ``3x224x224``."""
+    return "x".join(map(str, shape))
+
+
 class Layer(Protocol):
     """What every layer can tell about itself."""
 

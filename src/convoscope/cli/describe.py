@@ -23,7 +23,7 @@ from convoscope.architecture.analysis import (
 )
 from convoscope.architecture.formulas import Formula, Formulas, formulas
 from convoscope.architecture.graph import Architecture, logit_shapes, without_top
-from convoscope.architecture.protocol import Shape
+from convoscope.architecture.protocol import Shape, shape_text
 from convoscope.architecture.zoo import ZOO, resolve
 from convoscope.architecture.zoo.flexible import flexible_options
 from convoscope.errors import SettingsError
@@ -149,7 +149,7 @@ def _print(analysis: Analysis, counted: Formulas | None) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_PIPE_WIDTH)
-    console.print(f"{analysis.name}: input {_by(analysis.input_shape)}", markup=False)
+    console.print(f"{analysis.name}: input {shape_text(analysis.input_shape)}", markup=False)
     table = _layer_table(analysis)
     room = console.options.update(width=_PIPE_WIDTH)
     if Measurement.get(console, room, table).maximum > console.width:
@@ -195,7 +195,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         "  " * row.depth + _escaped(row.name),
         row.kind,
-        _by(row.output_shape),
+        shape_text(row.output_shape),
         f"{row.parameters:,}" if row.parameters else "",
         f"{row.macs:,}" if row.macs else "",
         _memory(row.activation_bytes),
@@ -235,10 +235,6 @@ def _totals(analysis: Analysis) -> tuple[str, ...]:
         MEMORY_CONVENTION,
         "field = receptive field of a cell, jump = step to the next cell's, in pixels of the image",
     )
-
-
-def _by(shape: Shape) -> str:
-    return "x".join(map(str, shape))
 
 
 def _memory(count: int) -> str:

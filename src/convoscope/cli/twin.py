@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from convoscope.jobs.likeness import Difference, Twin
+    from convoscope.architecture.protocol import shape_text
+from convoscope.jobs.likeness import Difference, Twin
     from convoscope.network import Precision
 
 DIFFERENT = 1
@@ -105,21 +106,21 @@ def twin(
 def _print(found: Twin) -> None:
     from convoscope.cli import tables
 
-    by = "x".join(map(str, found.input_shape))
+    by = shape_text(found.input_shape)
     tables.say(f"{found.name}, input {by}, {found.precision}: NumPy against PyTorch on")
     tables.say(f"{found.picture}\n")
     has_gradients = any(layer.gradient is not None for layer in found.layers)
     columns = ["output", "relative"] + (["gradient", "relative"] if has_gradients else [])
     table = tables.plain_table("layer", "kind", "shape", *columns, left=2)
     for layer in found.layers:
-        shape = "x".join(map(str, layer.output_shape))
+        shape = shape_text(layer.output_shape)
         numbers = [*_cells(layer.activation), *(_cells(layer.gradient) if has_gradients else ())]
         table.add_row("  " * layer.depth + layer.name, layer.kind, shape, *numbers)
     tables.out().print(table)
     if found.parameters:
         table = tables.plain_table("parameter", "shape", "gradient", "relative")
         for parameter in found.parameters:
-            shape = "x".join(map(str, parameter.shape))
+            shape = shape_text(parameter.shape)
             table.add_row(parameter.name, shape, *_cells(parameter.gradient))
         tables.say("")
         tables.out().print(table)
