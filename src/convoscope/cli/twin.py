@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from convoscope.architecture.protocol import shape_text
+
 if TYPE_CHECKING:
-    from convoscope.architecture.protocol import shape_text
-from convoscope.jobs.likeness import Difference, Twin
+    from convoscope.jobs.likeness import Difference, Twin
     from convoscope.network import Precision
 
 DIFFERENT = 1
