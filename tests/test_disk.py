@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,24 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
         disk.storing(tmp_path),
     ):
         raise OSError(errno.ENOENT, "No such file or directory")
+
+
+def test_only_one_at_a_time_is_alone_and_nothing_is_left(tmp_path: Path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            with disk.alone(tmp_path / "a"):
+                inside.append(number)
+                most.append(len(inside))
+                time.sleep(0.0001)
+                inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 80
+    assert list(tmp_path.iterdir()) == []

@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from convoscope.errors import StorageError
 
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT)
+_POLL_SECONDS = 0.05
 
 
 @contextmanager
@@ -65,3 +74,46 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content``, all of it or nothing."""
     write(path, lambda temporary: temporary.write_bytes(content))
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold what only one process at a time may do to ``path``; waits for whoever holds it.
+
+    The lock is the system's, on a file beside ``path``, so that it goes with a process that is
+    killed; ``path`` itself may be renamed or replaced meanwhile. The folder must be there.
+    """
+    lock = path.with_name(f".{path.name}.lock")
+    while True:
+        with lock.open("ab") as stream:
+            while not _locked(stream):
+                time.sleep(_POLL_SECONDS)
+            if not _is_still(lock, stream):
+                continue  # whoever held it has removed it: the next one begins with a new file
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    lock.unlink()
+            return
+
+
+def _locked(stream: IO[bytes]) -> bool:
+    """Whether the lock is ours now."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            return False
+        raise
+    return True
+
+
+def _is_still(path: Path, stream: IO[bytes]) -> bool:
+    """Whether ``path`` is the file that ``stream`` has open."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(path.stat(), os.fstat(stream.fileno()))
+    return False

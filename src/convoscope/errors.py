@@ -14,6 +14,7 @@
     ├── RunError            (ValueError)    a run folder that is missing, half-written or newer
     ├── DivergedError       (ArithmeticError)  a loss that is no longer a finite number
     ├── StorageError        (OSError)       a disk that is full or cannot be written
+    ├── DownloadError       (OSError)       a file that no address gives as it should be
     ├── ReconciliationError (AssertionError)   two figures of one report that disagree
     └── MissingDependencyError (ImportError)   an optional library that is not installed
 
@@ -75,6 +76,10 @@ class DivergedError(ConvoscopeError, ArithmeticError):
 
 class StorageError(ConvoscopeError, OSError):
     """A disk that is full or cannot be written."""
+
+
+class DownloadError(ConvoscopeError, OSError):
+    """A file that could not be fetched, or is not the right one."""
 
 
 class ReconciliationError(ConvoscopeError, AssertionError):
