@@ -21,6 +21,7 @@ CHAINS = ("body", "shortcut")
 BRANCHES = "branches"
 
 _DEEPEST = 16
+_SAID = {"name", "kind"}  # which layer it is, and of what kind
 _STEMS = {
     "conv2d": "conv",
     "separable_conv2d": "conv",
@@ -82,6 +83,24 @@ def decode_layers(
     return tuple(
         _decode_layer(layer, f"{where}[{i}]", names, depth) for i, layer in enumerate(content)
     )
+
+
+def with_field(layer: AnyLayer, key: str, value: object) -> AnyLayer:
+    """The layer with another value of one field, checked as one from a file is.
+
+    Raises:
+        UnknownNameError: if the layer has no such field; names the nearest.
+        ArchitectureError: if the value is not what the field must be.
+    """
+    cls: LayerClass = type(layer)
+    where = f"layer {layer.name!r}"
+    values = {f.name: getattr(layer, f.name) for f in _fields(cls)}
+    with placed(where):
+        if key not in values.keys() - _SAID:
+            raise unknown_name(f"field of a {layer.kind} layer", key, values.keys() - _SAID)
+    names = Names(given_names(value))
+    decoded = _decode_value(cls, key, value, where, names, 0)
+    return _made(cls, {**values, key: decoded}, where)
 
 
 def shown(value: object) -> str:
