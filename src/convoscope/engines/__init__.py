@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from convoscope.architecture.graph import Architecture
+from convoscope.architecture.protocol import Shape
 from convoscope.arrays import FloatArray
 from convoscope.data.preprocessing import Preprocessing
+from convoscope.engines.published import Blueprint, Published
 from convoscope.errors import MissingDependencyError, unknown_name
 from convoscope.network import Engine, HeadLoss, Learner, Network, Optimiser, Precision
 
-__all__ = ["Engine", "Precision", "build", "learner"]
+__all__ = ["Engine", "Precision", "blueprint", "build", "learner", "published"]
 
 
 def build(
@@ -94,6 +96,36 @@ def learner(
     return torch_learner.learner(
         network, optimiser=optimiser, losses=losses, rates=rates or {}, seed=seed
     )
+
+
+def published(name: str) -> Published:
+    """What timm says of its pretrained network ``name``, such as ``"resnet18.a1_in1k"``.
+
+    Raises:
+        UnknownNameError: if there is none; names the nearest.
+        MissingDependencyError: if PyTorch or timm is not installed.
+    """
+    try:
+        from convoscope.engines.torch import timm_models
+    except ModuleNotFoundError as error:
+        raise _missing_torch(error) from error
+    return timm_models.published(name)
+
+
+def blueprint(source: str, input_shape: Shape, *, cut: str) -> Blueprint:
+    """The architecture of a published network (``"timm/resnet18.a1_in1k"``) up to ``cut``, or, with
+    ``""``, all of it; :func:`build` takes it, with parameters of the blueprint's shapes.
+
+    Raises:
+        UnknownNameError: if there is no such network, or no module at ``cut``.
+        SettingsError, ShapeError: if it takes no images of ``input_shape``, (C, H, W).
+        MissingDependencyError: if PyTorch or timm is not installed.
+    """
+    try:
+        from convoscope.engines.torch import timm_models
+    except ModuleNotFoundError as error:
+        raise _missing_torch(error) from error
+    return timm_models.blueprint(source, input_shape, cut=cut)
 
 
 def _missing_torch(error: ModuleNotFoundError) -> ModuleNotFoundError | MissingDependencyError:

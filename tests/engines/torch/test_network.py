@@ -220,13 +220,13 @@ def test_images_that_do_not_fit_are_one_sentence(
         assert message in str(caught.value)
 
 
-def test_an_adopted_layer_cannot_be_built_from_its_description() -> None:
+def test_an_adopted_layer_that_nobody_publishes_cannot_be_built_from_its_description() -> None:
     adopted = Adopted(
-        "trunk", source="timm/x", cut="", maps=(3, 2, 2), parameters=1, multiply_accumulates=1
+        "trunk", source="torch/x", cut="", maps=(3, 2, 2), parameters=1, multiply_accumulates=1
     )
     architecture = Architecture(name="t", input_shape=(3, 8, 8), layers=(adopted,))
     with pytest.raises(
-        SettingsError, match=r"layer 'trunk': an adopted network \(timm/x\) comes w"
+        SettingsError, match=r"layer 'trunk': an adopted network \(torch/x\) comes w"
     ):
         make(architecture)
 

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import nn
 
-from convoscope.architecture.branches import Adopted
 from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.protocol import Shape
 from convoscope.data.preprocessing import Preprocessing
@@ -24,10 +20,9 @@ from convoscope.engines.initialise import initial_parameters
 from convoscope.engines.inputs import check_preprocessing, default_preprocessing
 from convoscope.engines.torch.convnet import ConvNet
 from convoscope.engines.torch.device import choose_device, parameter_dtype
-from convoscope.engines.torch.hooks import watching
 from convoscope.engines.torch.network import TorchNetwork, as_tensors
-from convoscope.engines.torch.trunk import TokenGrid, Trunk
-from convoscope.errors import SettingsError, ShapeError, unknown_name
+from convoscope.engines.torch.survey import survey
+from convoscope.errors import SettingsError
 from convoscope.network import Precision
 
 
@@ -62,9 +57,7 @@ def adopt(
     check_preprocessing(preprocessing, input_shape)
     _check_open(module)
     inner = copy.deepcopy(module).eval().requires_grad_().to(device=chosen, dtype=dtype)
-    if cut and cut not in dict(inner.named_modules()):
-        raise unknown_name("module", cut, [path for path, _ in inner.named_modules() if path])
-    trunk, layer = _survey(inner, input_shape, name=name, cut=cut, source=source)
+    trunk, layer = survey(inner, input_shape, name=name, cut=cut, source=source)
     if heads is None:
         heads = (Head(layers=()),) if len(layer.maps) == 1 else ()
     architecture = Architecture(
@@ -81,98 +74,6 @@ def adopt(
             trunks={name: trunk},
         )
     )
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What one forward pass on zeros shows: the modules that computed, and those giving tensors."""
-
-    computed: set[str]
-    tensors: dict[str, None]
-
-    def watch(self, path: str, output: Any) -> None:
-        self.computed.add(path)
-        if isinstance(output, Tensor) and path:
-            self.tensors[path] = None
-
-
-def _survey(
-    inner: nn.Module, input_shape: Shape, *, name: str, cut: str, source: str
-) -> tuple[Trunk, Adopted]:
-    """The trunk and its layer, as one pass on an image of zeros, forth and back, shows them."""
-    seen = _Seen(computed=set(), tensors={})
-    output, macs = _try(inner, input_shape, cut, seen)
-    used = _used_parameters(inner, output)
-    owners = seen.computed | {path for path, _ in inner.named_modules() if _holds(path, cut)}
-    buffers = [key for key, _ in inner.named_buffers() if key.rpartition(".")[0] in owners]
-    trunk = Trunk(
-        inner, cut=cut, paths=tuple(seen.tensors), kept=[*used, *buffers], grid=_grid(inner)
-    )
-    layer = Adopted(
-        name,
-        source=source,
-        cut=cut,
-        maps=tuple(trunk.as_maps(output).shape[1:]),
-        parameters=sum(parameter.numel() for parameter in used.values()),
-        multiply_accumulates=macs,
-    )
-    return trunk, layer
-
-
-def _try(inner: nn.Module, input_shape: Shape, cut: str, seen: _Seen) -> tuple[Tensor, int]:
-    """What comes out at the cut for one image of zeros, and the multiply-accumulates."""
-    first = next(inner.parameters(), torch.zeros(()))
-    zeros = torch.zeros(1, *input_shape, device=first.device, dtype=first.dtype)
-    outputs: list[Any] = []
-    modules = dict(inner.named_modules())
-
-    def watch(path: str, output: Any) -> None:
-        seen.watch(path, output)
-        if path == cut:
-            outputs.append(output)
-
-    counter = FlopCounterMode(display=False)
-    try:
-        with torch.enable_grad(), counter, watching(modules, watch, last=cut):
-            inner(zeros)
-    except (RuntimeError, ValueError, AssertionError) as error:
-        raise ShapeError(
-            f"the adopted module must take images of shape (N, {', '.join(map(str, input_shape))})"
-            f", and it stopped with {str(error).partition(chr(10))[0]!r}: give its own input_shape"
-        ) from error
-    if not outputs or not isinstance(outputs[-1], Tensor):
-        found = type(outputs[-1]).__name__ if outputs else "nothing, for it is not computed"
-        raise SettingsError(
-            f"cut={cut!r}: a module must give one tensor where it is cut, got {found}: "
-            "cut at another module"
-        )
-    return outputs[-1], counter.get_total_flops() // 2
-
-
-def _used_parameters(inner: nn.Module, output: Tensor) -> dict[str, nn.Parameter]:
-    """The parameters that the output depends on; all, where the module hides which (no_grad)."""
-    named = dict(inner.named_parameters())
-    if not output.requires_grad:
-        return named
-    grads = torch.autograd.grad(output.sum(), list(named.values()), allow_unused=True)
-    return {
-        key: parameter
-        for (key, parameter), grad in zip(named.items(), grads, strict=True)
-        if grad is not None
-    }
-
-
-def _holds(path: str, cut: str) -> bool:
-    """Whether the module at ``path`` contains the cut, and so never comes to its end."""
-    return not path or cut.startswith(f"{path}.")
-
-
-def _grid(inner: nn.Module) -> TokenGrid | None:
-    """How a vision transformer of timm's kind says its tokens lie."""
-    size = getattr(getattr(inner, "patch_embed", None), "grid_size", None)
-    if size is None:
-        return None
-    return TokenGrid(int(size[0]), int(size[1]), int(getattr(inner, "num_prefix_tokens", 0)))
 
 
 def _check_open(module: nn.Module) -> None:

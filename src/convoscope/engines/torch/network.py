@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convoscope.architecture.branches import Adopted
-from convoscope.architecture.graph import Architecture, walk
+from convoscope.architecture.graph import Architecture
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
@@ -19,9 +18,10 @@ from convoscope.engines.initialise import initial_parameters
 from convoscope.engines.inputs import check_images, check_preprocessing, default_preprocessing
 from convoscope.engines.torch.convnet import ConvNet
 from convoscope.engines.torch.device import choose_device, parameter_dtype, prefers_channels_last
+from convoscope.engines.torch.rebuilt import trunks_of
 from convoscope.engines.torch.tracing import TorchTrace
-from convoscope.engines.weights import check_parameters, check_shapes
-from convoscope.errors import SettingsError
+from convoscope.engines.torch.trunk import Trunk
+from convoscope.engines.weights import check_shapes, parameter_shapes
 from convoscope.network import Engine, Precision
 
 
@@ -36,24 +36,32 @@ def build(
 ) -> TorchNetwork:
     """See :func:`convoscope.engines.build`.
 
-    Freshly drawn parameters become the network's without a copy; given ones are copied.
+    Freshly drawn parameters become the network's without a copy; given ones are copied. An
+    adopted layer of timm's is made again; nothing is downloaded for it.
 
     Raises:
         SettingsError: if the device or the precision is not to be had here, the preprocessing
-            does not fit, or a layer is adopted, whose module only ``adopt`` knows.
-        WeightsError: if ``parameters`` are not this architecture's.
+            does not fit, or a layer is adopted whose module only ``adopt`` knows.
+        WeightsError: if ``parameters`` are not this architecture's, or timm's network is not the
+            one that was adopted.
+        MissingDependencyError: if a layer is timm's, which is not installed.
     """
     chosen = choose_device(device)
     dtype = parameter_dtype(precision, chosen)
     preprocessing = preprocessing or default_preprocessing(architecture.input_shape)
     check_preprocessing(preprocessing, architecture.input_shape)
-    _check_no_adopted(architecture)
+    trunks = trunks_of(architecture, seed=seed, dtype=dtype)
     if parameters is None:
         tensors = as_tensors(initial_parameters(architecture, seed, _name(dtype)))
     else:
-        check_parameters(architecture, parameters)
-        tensors = as_tensors({n: np.array(a, dtype=_name(dtype)) for n, a in parameters.items()})
-    module = ConvNet(architecture, preprocessing, tensors, device=chosen, precision=precision)
+        inside = _inside(trunks)
+        check_shapes(parameter_shapes(architecture) | _shapes(inside), parameters)
+        overwrite(inside, {name: parameters[name] for name in inside})
+        own = {name: array for name, array in parameters.items() if name not in inside}
+        tensors = as_tensors({n: np.array(a, dtype=_name(dtype)) for n, a in own.items()})
+    module = ConvNet(
+        architecture, preprocessing, tensors, device=chosen, precision=precision, trunks=trunks
+    )
     return TorchNetwork(module)
 
 
@@ -106,7 +114,7 @@ class TorchNetwork:
 
     def parameter_shapes(self) -> dict[str, Shape]:
         """``{"layer.parameter": shape}`` of all parameters and running statistics."""
-        return {name: tuple(tensor.shape) for name, tensor in self.module.tensors()}
+        return _shapes(dict(self.module.tensors()))
 
     def _pixels(self, images: Array) -> Tensor:
         check_images(images, self.architecture.input_shape)
@@ -151,13 +159,17 @@ def as_tensor(array: Array) -> Tensor:
     return torch.from_numpy(array)
 
 
-def _check_no_adopted(architecture: Architecture) -> None:
-    for place in walk(architecture):
-        if isinstance(place.layer, Adopted):
-            raise SettingsError(
-                f"layer {place.layer.name!r}: an adopted network ({place.layer.source}) comes with "
-                "a module, and build has only the architecture: use engines.torch.adopt"
-            )
+def _inside(trunks: Mapping[str, Trunk]) -> dict[str, Tensor]:
+    """``"layer.path.parameter"`` and its tensor, of every adopted layer."""
+    return {
+        f"{layer}.{name}": tensor
+        for layer, trunk in trunks.items()
+        for name, tensor in trunk.tensors()
+    }
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, Shape]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def _name(dtype: torch.dtype) -> str:

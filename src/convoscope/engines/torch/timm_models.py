@@ -1,0 +1,135 @@
+"""timm's networks: what it says of them, and modules of them without their weights.
+
+A source names one for good: ``"timm/resnet18.a1_in1k"``, architecture and the tag of its weights.
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from convoscope.architecture.graph import Architecture, Head
+from convoscope.architecture.protocol import Shape
+from convoscope.engines.published import Blueprint, Published
+from convoscope.engines.torch.hooks import watching
+from convoscope.engines.torch.survey import survey
+from convoscope.engines.torch.torchvision_import import import_timm
+from convoscope.errors import SettingsError, UnknownNameError
+
+PREFIX: Final = "timm/"
+TRUNK: Final = "trunk"
+
+
+def published(name: str) -> Published:
+    """What timm says of its network ``name``, with or without a tag; nothing is downloaded.
+
+    Raises:
+        UnknownNameError: if timm has no such network, or none with that tag.
+        MissingDependencyError: if timm is not installed.
+    """
+    config = _config(name)
+    source = PREFIX + ".".join(filter(None, (config.architecture, config.tag)))
+    with torch.device("meta"):
+        module = make_module(source)
+    return Published(
+        source=source,
+        input_shape=tuple(config.input_size),
+        mean=tuple(config.mean),
+        sd=tuple(config.std),
+        classes=config.num_classes,
+        features=_features(module, tuple(config.input_size)),
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        licence=config.license or "",
+        hub=config.hf_hub_id or "",
+        url=config.url or "",
+    )
+
+
+def make_module(source: str, input_shape: Shape | None = None) -> nn.Module:
+    """The module of a source, in evaluation mode, with whatever weights PyTorch draws for it.
+
+    One that is made for images of one size (a vision transformer's position embedding) is made
+    for those of ``input_shape``.
+
+    Raises:
+        UnknownNameError: if timm has no such network.
+        SettingsError: if it takes no images of that shape.
+        MissingDependencyError: if timm is not installed.
+    """
+    name = source.removeprefix(PREFIX)
+    config = _config(name)
+    options: dict[str, Any] = {}
+    if input_shape is not None and input_shape[1:] != tuple(config.input_size)[1:]:
+        options = {"img_size": input_shape[1:]} if config.fixed_input_size else {}
+    try:
+        module: nn.Module = import_timm().create_model(name, pretrained=False, **options)
+    except (TypeError, AssertionError, ValueError) as error:
+        raise SettingsError(
+            f"{source}: images must be of {config.input_size[1]}x{config.input_size[2]} pixels, "
+            f"which it is made for, and timm refuses {input_shape} ({error}): leave the size out"
+        ) from error
+    return module.eval()
+
+
+def blueprint(source: str, input_shape: Shape, *, cut: str) -> Blueprint:
+    """The architecture of a source for images of ``input_shape``, adopted up to ``cut``
+    (``""``: all of it, its logits a head ``class``), without a single weight.
+
+    Raises:
+        UnknownNameError: if timm has no such network, or it has no module at ``cut``.
+        SettingsError: if it takes no images of that shape.
+        ShapeError: if it refuses them while computing.
+    """
+    with torch.device("meta"):
+        module = make_module(source, input_shape)
+    trunk, layer = survey(module, input_shape, name=TRUNK, cut=cut, source=source)
+    architecture = Architecture(
+        name=source.removeprefix(PREFIX),
+        input_shape=input_shape,
+        layers=(layer,),
+        heads=(Head(layers=()),) if not cut else (),
+    )
+    shapes = {f"{TRUNK}.{path}": tuple(tensor.shape) for path, tensor in trunk.tensors()}
+    return Blueprint(architecture, shapes)
+
+
+def _config(name: str) -> Any:
+    """What timm itself says of a network and of its weights."""
+    models = import_timm().models
+    architecture = name.partition(".")[0]
+    if not models.is_model(architecture):
+        raise _unknown(name, models.list_models())
+    try:
+        return models.get_pretrained_cfg(name, allow_unregistered=False)
+    except RuntimeError as error:
+        tags = models.list_pretrained(f"{architecture}.*")
+        raise _unknown(name, tags or [architecture]) from error
+
+
+def _unknown(name: str, known: list[str]) -> UnknownNameError:
+    """There are far too many to list them all."""
+    near = difflib.get_close_matches(name, known, n=3) or known[:3]
+    return UnknownNameError(
+        f"there is no timm network {name!r}: did you mean {' or '.join(map(repr, near))}?"
+    )
+
+
+def _features(module: nn.Module, input_shape: Shape) -> str:
+    """The path of the module whose output is what timm calls the features; several may pass it
+    on unchanged, and then the one that timm's own list of stages ends with is meant.
+    """
+    outputs: dict[str, Any] = {}
+    first = next(module.parameters())
+    inner = {path: part for path, part in module.named_modules() if path}
+    with torch.no_grad(), watching(inner, lambda path, output: outputs.update({path: output})):
+        features: Tensor = module.forward_features(  # type: ignore[operator]
+            torch.zeros(1, *input_shape, device=first.device)
+        )
+    paths = [path for path, output in outputs.items() if output is features]
+    stages = [stage["module"] for stage in getattr(module, "feature_info", ())]
+    if not paths:
+        return stages[-1] if stages else ""
+    return stages[-1] if stages and stages[-1] in paths else paths[-1]
