@@ -6,7 +6,7 @@ Nothing is decoded here: a :class:`Dataset` says what there is, the cache decode
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
@@ -28,8 +28,10 @@ class Dataset:
     ``ids`` name the images for people: the path below the data folder, or ``digits/0042``.
     ``labels`` per head (N,) int64, -1 where not known; ``class_names`` per head.
     ``given_split`` per image, where the source comes already split; ``groups`` per image names
-    what must stay in one split together (a patient, an animal, a video). ``notes`` are sentences
-    on how the source was read that a person should see.
+    what must stay in one split together (a patient, an animal, a video). ``factors`` says of a head
+    whose classes are combinations, such as ``15_3_135_red``, what each class is in each factor:
+    ``{"class": {"length": ("7", ..., "15"), ...}}``, a word per class. ``notes`` are sentences on
+    how the source was read that a person should see.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Dataset:
     pixels: ByteArray | None = None
     given_split: tuple[SplitName, ...] | None = None
     groups: tuple[str, ...] | None = None
+    factors: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

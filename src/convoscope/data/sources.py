@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,8 +22,22 @@ from convoscope.data.table_files import TABLE_SUFFIXES
 from convoscope.data.tables import read_table
 from convoscope.errors import ConvoscopeError, DataError, placed, unknown_name
 
-EMBEDDED: Mapping[str, str] = MappingProxyType({"digits": "convoscope.data.digits:read_digits"})
-"""Each embedded set and its reader, imported when asked for: scikit-learn takes a second."""
+EMBEDDED: Mapping[str, str] = MappingProxyType(
+    {
+        "digits": "convoscope.data.digits:read_digits",
+        "lines": "convoscope.data.lines.named:read_lines",
+    }
+)
+"""Each embedded set and its reader, imported when asked for: scikit-learn takes a second.
+
+The reader is given the whole name, with the words after ``:`` or ``@`` that say which one is meant.
+"""
+
+
+def embedded_name(source: str | Path) -> str | None:
+    """The embedded set that a name such as ``lines:honest@60/40`` means; ``None`` for a path."""
+    base = re.split("[:@]", source, maxsplit=1)[0] if isinstance(source, str) else None
+    return base if base in EMBEDDED else None
 
 
 def open_dataset(
@@ -50,10 +65,11 @@ def open_dataset(
 
 def _opened(source: str | Path, group_column: str | None, reading: Reading) -> Dataset:
     """The data set, with its groups only if it is a table."""
-    if isinstance(source, str) and source in EMBEDDED:
-        reading.check(source, "embedded")
-        module, function = EMBEDDED[source].split(":")
-        dataset = getattr(importlib.import_module(module), function)()
+    embedded = embedded_name(source)
+    if embedded is not None:
+        reading.check(str(source), "embedded")
+        module, function = EMBEDDED[embedded].split(":")
+        dataset = getattr(importlib.import_module(module), function)(source)
         assert isinstance(dataset, Dataset)
         return dataset
     path = Path(source).expanduser()

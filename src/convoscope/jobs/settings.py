@@ -11,7 +11,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from convoscope.architecture.zoo import is_file
-from convoscope.data.sources import EMBEDDED
+from convoscope.data.sources import embedded_name
 from convoscope.errors import RunError, SettingsError, placed
 from convoscope.jobs.request import TrainRequest, check_names, image_shape
 from convoscope.network import Optimiser
@@ -108,7 +108,7 @@ def absolute(asked: TrainRequest) -> TrainRequest:
     be asked again from anywhere.
     """
     names = ["data", "model", "split", "from_run", "image_root"]
-    if asked.data in EMBEDDED:
+    if embedded_name(asked.data) is not None:
         names.remove("data")
     if not is_file(asked.model):
         names.remove("model")
