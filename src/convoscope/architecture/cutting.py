@@ -1,4 +1,4 @@
-"""An architecture cut in two at a layer of its trunk: a front that gives maps, a tail that takes them.
+"""An architecture cut in two at a layer of its trunk: a front that gives maps, a tail after it.
 
 The two compose to the whole: what the front gives for an image, the tail turns into the whole's
 logits. Layers keep their names, so that the parameters of the whole are those of the two together.

@@ -1,0 +1,67 @@
+"""What of a network stays as it is while the rest learns, and where it can be cut off.
+
+Whatever lies below the first layer that learns gives the same for an image in every epoch: it is
+computed once (:mod:`convoscope.transfer.features`) and kept once on disk, however many runs use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from convoscope.architecture.branches import AnyLayer
+from convoscope.architecture.graph import Architecture, branches
+from convoscope.arrays import FloatArray
+from convoscope.data.cache import cache_folder
+from convoscope.runs import files
+
+
+def last_frozen(architecture: Architecture, multipliers: Mapping[str, float]) -> str | None:
+    """The layer of the trunk that ends what is frozen; ``None`` where already the first one learns.
+
+    ``multipliers`` of the learning rate are by parameter name, as
+    :func:`convoscope.engines.learning.multipliers` gives them; 0 is frozen. Layers without
+    parameters belong to what stands before them.
+    """
+    learning = {name.partition(".")[0] for name, rate in multipliers.items() if rate > 0}
+    found = None
+    for layer in architecture.layers:
+        if learning & set(_names_inside(layer)):
+            return found
+        found = layer.name
+    return found
+
+
+def weights_hash(parameters: Mapping[str, FloatArray]) -> str:
+    """The SHA-256 of names, shapes, types and values."""
+    digest = hashlib.sha256()
+    for name in sorted(parameters):
+        array = parameters[name]
+        digest.update(f"{name} {array.shape} {array.dtype.str}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def frozen_file(parameters: Mapping[str, FloatArray], *, cache_dir: Path | None = None) -> Path:
+    """A safetensors file of these parameters in the cache, written unless it is there already.
+
+    Runs hold a hard link to it, so that many runs on one backbone take its room once.
+
+    Raises:
+        StorageError: if the cache's disk is full or not writable.
+    """
+    folder = (cache_dir or cache_folder()) / "frozen"
+    file = folder / f"{weights_hash(parameters)[:40]}.safetensors"
+    if not file.is_file():
+        files.write_arrays(folder, file.name, parameters)
+    return file
+
+
+def _names_inside(layer: AnyLayer) -> Iterator[str]:
+    yield layer.name
+    for chain in branches(layer):
+        for inner in chain:
+            yield from _names_inside(inner)
