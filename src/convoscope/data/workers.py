@@ -19,10 +19,15 @@ R = TypeVar("R")
 WORKERS_AT_MOST = 16
 
 
+def core_count() -> int:
+    """The processor's cores that this process may use."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    return len(allowed) or os.cpu_count() or 1
+
+
 def default_workers() -> int:
     """As many threads as this process may use cores, up to ``WORKERS_AT_MOST``."""
-    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
-    return min(len(allowed) or os.cpu_count() or 1, WORKERS_AT_MOST)
+    return min(core_count(), WORKERS_AT_MOST)
 
 
 def ordered(

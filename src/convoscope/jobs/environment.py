@@ -8,6 +8,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from convoscope.data.workers import core_count
 from convoscope.version import __version__
 
 _LIBRARIES = ("numpy", "torch", "pillow", "opencv-python-headless", "safetensors")
@@ -29,16 +30,10 @@ def machine() -> dict[str, Any]:
     return {
         "system": platform.platform(),
         "processor": _processor(),
-        "cores": _cores(),
-        "threads": os.environ.get("OMP_NUM_THREADS", str(_cores())),
+        "cores": core_count(),
+        "threads": os.environ.get("OMP_NUM_THREADS", str(core_count())),
         "memory_bytes": _memory(),
     }
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _processor() -> str:
