@@ -102,3 +102,41 @@ def test_only_one_at_a_time_is_alone_and_nothing_is_left(tmp_path: Path) -> None
         thread.join()
     assert most == [1] * 80
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_filled_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "set"
+    with pytest.raises(RuntimeError, match="killed"), disk.filling(folder) as part:
+        (part / "half").write_text("x")
+        raise RuntimeError("killed")
+    assert list(folder.parent.iterdir()) == []
+    with disk.filling(folder) as part:
+        (part / "a").write_text("x")
+        assert not folder.exists()
+    assert [path.name for path in folder.parent.iterdir()] == ["set"]
+    assert (folder / "a").read_text() == "x"
+
+
+def test_whoever_fills_a_folder_first_wins_and_half_a_folder_is_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+
+    def is_whole(it: Path) -> bool:
+        return (it / "record").exists()
+
+    for content in ("first", "second"):
+        with disk.filling(folder, is_whole=is_whole) as part:
+            (part / "record").write_text(content)
+    assert (folder / "record").read_text() == "first"
+    (folder / "record").unlink()
+    with disk.filling(folder, is_whole=is_whole) as part:
+        (part / "record").write_text("third")
+    assert (folder / "record").read_text() == "third"
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_parts_of_the_day_before_are_taken_away(tmp_path: Path) -> None:
+    for name, age in (("old.part", 100_000), ("new.part", 10)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, times=(time.time() - age,) * 2)
+    disk.remove_stale(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["new.part"]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +27,7 @@ else:
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT)
 _POLL_SECONDS = 0.05
+_STALE_SECONDS = 24 * 3600
 
 
 @contextmanager
@@ -74,6 +77,43 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content``, all of it or nothing."""
     write(path, lambda temporary: temporary.write_bytes(content))
+
+
+@contextmanager
+def filling(folder: Path, *, is_whole: Callable[[Path], bool] = Path.is_dir) -> Iterator[Path]:
+    """A temporary folder beside ``folder``, which gets that name when the block ends well.
+
+    A process that is killed halfway leaves nothing that looks finished. Of two that fill the same
+    folder at once one is the first, and the other's is thrown away. A ``folder`` that is there
+    already is replaced only if it is not whole. Parts that are a day old are taken away.
+
+    Raises:
+        StorageError: if the disk is full or not writable.
+    """
+    part = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.part")
+    with storing(folder):
+        part.mkdir(parents=True)
+        remove_stale(folder.parent)
+        try:
+            yield part
+            if folder.exists() and not is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            try:
+                part.rename(folder)
+            except OSError:
+                if not is_whole(folder):
+                    raise
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_stale(folder: Path) -> None:
+    """Delete what processes that were killed a day ago or more have left."""
+    for part in folder.glob("*.part"):
+        # Another process may give a part its final name between the listing and the look at it.
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import uuid
 from pathlib import Path
 
 from convoscope.data.archive_members import Limits, Member, damage_told, read_members
-from convoscope.data.cache import cache_folder, remove_stale
+from convoscope.data.cache import cache_folder
 from convoscope.data.idx import is_idx_images
 from convoscope.data.split_words import split_named
 from convoscope.data.table_files import TABLE_SUFFIXES
 from convoscope.data.tables import names_images
-from convoscope.disk import storing
+from convoscope.disk import filling
 from convoscope.errors import DataError, placed
 
 _CHUNK = 1 << 20
@@ -36,9 +35,23 @@ def unpack(path: Path, *, cache_dir: Path | None = None, limits: Limits | None =
         key = hashlib.file_digest(stream, "sha256").hexdigest()[:40]
     folder = (cache_dir or cache_folder()) / "archives" / key
     if not folder.is_dir():
-        with placed(str(path)), storing(folder):
-            _fill(folder, path, limits or Limits())
+        with placed(str(path)), filling(folder) as part:
+            extract(path, part, limits=limits)
     return folder
+
+
+def extract(path: Path, folder: Path, *, limits: Limits | None = None) -> None:
+    """Write what is in the archive ``path`` into ``folder``, which is there and empty.
+
+    Raises:
+        DataError: if the file is no whole archive, holds nothing, or has a member that may not
+            be unpacked; names it.
+    """
+    written = [_write(folder, member) for member in read_members(path, limits or Limits())]
+    if not any(written):
+        raise DataError(
+            "an archive must hold images, but there are no files in it: pack the folder again"
+        )
 
 
 def source_within(folder: Path) -> Path:
@@ -58,22 +71,6 @@ def source_within(folder: Path) -> Path:
         return tables[0]
     arrays = [file for file in files if file.suffix.lower() == ".npz"]
     return arrays[0] if len(arrays) == 1 and not folders else folder
-
-
-def _fill(folder: Path, archive: Path, limits: Limits) -> None:
-    """Unpack into a temporary folder beside ``folder``, then give it that name."""
-    part = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.part")
-    part.mkdir(parents=True)
-    remove_stale(folder.parent)
-    try:
-        written = [_write(part, member) for member in read_members(archive, limits)]
-        if not any(written):
-            raise DataError(
-                "an archive must hold images, but there are no files in it: pack the folder again"
-            )
-        _rename(part, folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _write(top: Path, member: Member) -> bool:
@@ -101,15 +98,6 @@ def _write(top: Path, member: Member) -> bool:
             "get the archive again"
         )
     return True
-
-
-def _rename(part: Path, folder: Path) -> None:
-    """Give the folder its name, unless another process has been faster."""
-    try:
-        part.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
 
 
 def _only_folder(folder: Path) -> Path | None:

@@ -11,12 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
-import time
-import uuid
 import zipfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -38,7 +34,7 @@ from convoscope.data.decoding import (
 from convoscope.data.facts import ImageFacts, facts_of
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.data.workers import ordered
-from convoscope.disk import storing
+from convoscope.disk import filling
 from convoscope.errors import DataError, UnreadableImageError
 
 DECODER = 1
@@ -46,7 +42,6 @@ DECODER = 1
 
 Progress: TypeAlias = Callable[[int, int], None]
 
-_STALE_SECONDS = 24 * 3600
 _NAMED_AT_MOST = 3
 
 
@@ -151,16 +146,9 @@ def _fill(
     progress: Progress | None,
     workers: int | None,
 ) -> None:
-    """Decode everything into a temporary folder beside ``entry``, then rename it."""
-    part = entry.with_name(f"{entry.name}.{uuid.uuid4().hex}.part")
-    with storing(entry):
-        part.mkdir(parents=True)
-        remove_stale(entry.parent)
-        try:
-            _write(part, dataset, hashes, preprocessing, progress, workers)
-            _rename(part, entry, preprocessing)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    """Decode everything into the folder ``entry``."""
+    with filling(entry, is_whole=lambda folder: _is_whole(folder, preprocessing)) as part:
+        _write(part, dataset, hashes, preprocessing, progress, workers)
 
 
 def _write(
@@ -230,26 +218,6 @@ def _picture(dataset: Dataset, row: int, content: bytes, preprocessing: Preproce
         height=height,
         mode="L" if channels == 1 else "RGB",
     )
-
-
-def _rename(part: Path, entry: Path, preprocessing: Preprocessing) -> None:
-    """Give the folder its name, unless another process has been faster."""
-    if entry.exists() and not _is_whole(entry, preprocessing):
-        shutil.rmtree(entry, ignore_errors=True)
-    try:
-        part.rename(entry)
-    except OSError:
-        if not _is_whole(entry, preprocessing):
-            raise
-
-
-def remove_stale(folder: Path) -> None:
-    """Delete what processes that were killed a day ago or more have left."""
-    for part in folder.glob("*.part"):
-        # Another process may give a part its final name between the listing and the look at it.
-        with suppress(FileNotFoundError):
-            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(part, ignore_errors=True)
 
 
 # -- opening an entry -----------------------------------------------------------------------------

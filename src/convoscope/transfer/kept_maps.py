@@ -25,8 +25,7 @@ import numpy as np
 
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array, FloatArray
-from convoscope.data.cache import remove_stale
-from convoscope.disk import storing
+from convoscope.disk import remove_stale, storing
 
 Kind: TypeAlias = Literal["float32", "float16"]
 

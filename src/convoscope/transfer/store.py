@@ -31,9 +31,9 @@ from safetensors.numpy import save_file
 
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array
-from convoscope.data.cache import cache_folder, remove_stale
+from convoscope.data.cache import cache_folder
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.disk import storing
+from convoscope.disk import remove_stale, storing
 from convoscope.download import sha256_of
 from convoscope.errors import WeightsError
 
