@@ -34,6 +34,22 @@ READING: tuple[ReadingOption, ...] = (
         },
     ),
     ReadingOption(
+        "--label-pattern",
+        {
+            "metavar": "PATTERN",
+            "help": "Labels stand in the names of a folder's files, each {field} is a head: "
+            "'{length}_{width}_{id}'. {id} is a number, {_} any text, both no labels.",
+        },
+    ),
+    ReadingOption(
+        "--combine-labels",
+        {
+            "is_flag": True,
+            "default": None,
+            "help": "Make one class of each combination of several labels.",
+        },
+    ),
+    ReadingOption(
         "--split-column",
         {
             "metavar": "COLUMN",

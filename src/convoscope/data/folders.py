@@ -76,6 +76,24 @@ def read_folder(root: Path, *, name: str | None = None) -> Dataset:
     return _dataset(root, name, classes, (*notes, *_notes(root, findings)))
 
 
+def images_below(root: Path) -> tuple[tuple[Path, ...], tuple[str, ...]]:
+    """Every image below a folder, however deep, in natural order, and notes on what is passed over.
+
+    Raises:
+        DataError: if there is no such folder, or it cannot be read.
+    """
+    _check_is_folder(root)
+    findings = _Findings()
+    files = _images_below(root, (_identity(root),), findings)
+    ordered = sorted(files, key=lambda file: tuple(map(natural, file.relative_to(root).parts)))
+    return tuple(ordered), tuple(_notes(root, findings))
+
+
+def path_text(root: Path, path: Path) -> str:
+    """A path below ``root`` with slashes, as text that any file can hold."""
+    return _text(path.relative_to(root).as_posix())
+
+
 def natural(name: str) -> tuple[object, ...]:
     """A key that sorts names as people count: ``img2`` before ``img10``, without regard to case."""
     parts = re.split(r"([0-9]+)", unicodedata.normalize("NFC", name).casefold())
@@ -102,7 +120,7 @@ def _descend(root: Path) -> tuple[Path, list[str]]:
         seen.add(_identity(top))
     if top == root:
         return top, []
-    return top, [f"the classes are the folders in {_below(root, top)}, the only folder"]
+    return top, [f"the classes are the folders in {path_text(root, top)}, the only folder"]
 
 
 def _split_folders(top: Path) -> dict[SplitName, Path]:
@@ -227,10 +245,6 @@ def _text(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _below(root: Path, path: Path) -> str:
-    return _text(path.relative_to(root).as_posix())
-
-
 # -- the data set ---------------------------------------------------------------------------------
 
 
@@ -267,7 +281,7 @@ def _dataset(
     return Dataset(
         name=name or root.resolve().name,
         root=root,
-        ids=tuple(_below(root, file) for file in files),
+        ids=tuple(path_text(root, file) for file in files),
         labels={"class": np.array(labels, dtype=np.int64)},
         class_names={"class": names},
         files=files,
@@ -284,7 +298,7 @@ def _notes(root: Path, findings: _Findings) -> Iterator[str]:
         (findings.loops, "link", "back to a folder above"),
     ):
         if paths:
-            names = ", ".join(_below(root, path) for path in paths[:_NAMED_AT_MOST])
+            names = ", ".join(path_text(root, path) for path in paths[:_NAMED_AT_MOST])
             more = ", ..." if len(paths) > _NAMED_AT_MOST else ""
             plural = "s were" if len(paths) > 1 else " was"
             yield f"{len(paths)} {thing}{plural} left out, {why}: {names}{more}"

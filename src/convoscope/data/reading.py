@@ -28,6 +28,7 @@ OPTIONS: Mapping[str, Kind] = MappingProxyType(
     {
         "image_column": "table",
         "label_column": "table",
+        "label_pattern": "folder",
         "split_column": "table",
         "image_root": "table",
         "image_shape": "npz",
@@ -42,11 +43,15 @@ class Reading:
     """``image_root`` is the folder that a table's paths start from, its own where it is not said.
 
     The columns are those of :func:`~convoscope.data.tables.read_table`, the image's shape and
-    layout those of :func:`~convoscope.data.npz.read_npz`.
+    layout those of :func:`~convoscope.data.npz.read_npz`, the pattern that of
+    :mod:`convoscope.data.name_labels`. ``combine_labels`` makes one class of each combination of
+    labels, whatever the source is.
     """
 
     image_column: str | None = None
     label_column: tuple[str, ...] = ()
+    label_pattern: str | None = None
+    combine_labels: bool = False
     split_column: str | None = None
     image_root: Path | None = None
     image_shape: ImageShape | None = None

@@ -12,10 +12,12 @@ from types import MappingProxyType
 
 from convoscope.data.archive_members import SUFFIXES, archive_name, is_archive
 from convoscope.data.archives import source_within, unpack
+from convoscope.data.combined import combined
 from convoscope.data.dataset import Dataset
 from convoscope.data.folders import read_folder
 from convoscope.data.groups import grouped, is_column
 from convoscope.data.idx import is_idx_images, read_idx
+from convoscope.data.name_labels import read_named
 from convoscope.data.npz import read_npz
 from convoscope.data.reading import AS_FOUND, Kind, Reading
 from convoscope.data.table_files import TABLE_SUFFIXES
@@ -60,6 +62,8 @@ def open_dataset(
     """
     column = group_by if group_by and is_column(group_by) else None
     dataset = _opened(source, column, reading)
+    if reading.combine_labels:
+        dataset = combined(dataset)
     return dataset if group_by is None else grouped(dataset, group_by)
 
 
@@ -128,6 +132,8 @@ def _open_path(
         return read_npz(
             path, image_shape=reading.image_shape, layout=reading.image_layout, name=name
         )
+    if reading.label_pattern is not None:
+        return read_named(path, reading.label_pattern, name=name)
     return read_folder(path, name=name)
 
 

@@ -21,9 +21,12 @@ OptionValue: TypeAlias = bool | int | float | str
 class TrainRequest:
     """What to train on what, and how.
 
-    ``data`` is a folder of images or the name of an embedded set, ``model`` a zoo network or a
-    YAML file, ``set`` that zoo network's own options. ``input`` is ``"3x64x64"``, ``"64x96"``
-    (height x width) or ``"64"``; without it the data or the network decides. The names from
+    ``data`` is a folder of images or the name of an embedded set. The network is either trained
+    from scratch, ``model`` (a zoo network or a YAML file, ``set`` that zoo network's own options),
+    or it is pretrained, ``backbone``, with a new ``head`` (see :mod:`convoscope.transfer.heads`;
+    without one the usual) that learns from ``views`` versions of each image. ``input`` is
+    ``"3x64x64"``, ``"64x96"`` (height x width) or ``"64"``; without it the data or the network
+    decides. The names from
     ``image_column`` to ``image_layout`` say what a table or an ``.npz`` file does not say itself,
     see :class:`~convoscope.data.reading.Reading`; ``image_shape`` is ``"32x32x3"`` (height x width
     x channels) or ``"28x28"``. ``split`` is a
@@ -37,13 +40,18 @@ class TrainRequest:
     """
 
     data: str
-    model: str
+    model: str | None = None
+    backbone: str | None = None
+    head: str | None = None
+    views: int = 1
     set: Mapping[str, Any] = field(default_factory=dict)
     input: str | None = None
     from_run: str | None = None
 
     image_column: str | None = None
     label_column: tuple[str, ...] = ()
+    label_pattern: str | None = None
+    combine_labels: bool = False
     split_column: str | None = None
     image_root: str | None = None
     image_shape: str | None = None
@@ -87,7 +95,12 @@ class TrainRequest:
 
     def command(self) -> tuple[str, ...]:
         """The words of the command that asks for this; settings at their default are left out."""
-        return ("convoscope", "train", self.data, "--model", self.model, *self.words(defaults()))
+        return ("convoscope", "train", self.data, *self.words(defaults()))
+
+    @property
+    def network(self) -> str:
+        """The name of the network that is asked for, trained from scratch or pretrained."""
+        return self.model or self.backbone or ""
 
     def words(self, settings: Iterable[str]) -> tuple[str, ...]:
         """The options that say those settings, where they are not at their default."""
@@ -118,7 +131,7 @@ def defaults() -> dict[str, Any]:
     return {
         f.name: f.default if f.default_factory is MISSING else f.default_factory()
         for f in fields(TrainRequest)
-        if f.name not in ("data", "model")
+        if f.name != "data"
     }
 
 

@@ -17,6 +17,8 @@ class ReadingOptions(TypedDict, total=False):
 
     image_column: str | None
     label_column: str | Sequence[str]
+    label_pattern: str | None
+    combine_labels: bool | None
     split_column: str | None
     image_root: str | Path | None
     image_shape: str | None
@@ -34,6 +36,8 @@ def reading(options: ReadingOptions) -> Reading:
     return Reading(
         image_column=options.get("image_column"),
         label_column=(columns,) if isinstance(columns, str) else tuple(columns),
+        label_pattern=options.get("label_pattern"),
+        combine_labels=bool(options.get("combine_labels")),
         split_column=options.get("split_column"),
         image_root=None if root is None else Path(root).expanduser(),
         image_shape=None if shape is None else image_shape(shape),
@@ -47,6 +51,8 @@ def asked_reading(asked: TrainRequest) -> Reading:
         {
             "image_column": asked.image_column,
             "label_column": asked.label_column,
+            "label_pattern": asked.label_pattern,
+            "combine_labels": asked.combine_labels,
             "split_column": asked.split_column,
             "image_root": asked.image_root,
             "image_shape": asked.image_shape,
