@@ -13,6 +13,8 @@ from types import TracebackType
 from typing import Literal, Protocol, Self, TypeAlias
 
 from convoscope.architecture.graph import Architecture
+from convoscope.architecture.protocol import Shape
+from convoscope.architecture.receptive_field import Box
 from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import SettingsError
@@ -67,6 +69,11 @@ class Trace(Protocol):
         """Per head (N, K); empty if the pass stopped before the heads."""
         ...
 
+    @property
+    def rectifies(self) -> bool:
+        """Whether the pass went through a ReLU, where the ReLU rules differ."""
+        ...
+
     def gradient(
         self, targets: Sequence[Target], *, wrt: str = "images", relu_rule: ReluRule = "plain"
     ) -> FloatArray:
@@ -80,8 +87,9 @@ class Trace(Protocol):
 
         Raises:
             UnknownNameError: if a target's or ``wrt``'s layer, or a head, is not in the network.
-            SettingsError: if ``wrt`` is a layer that was not traced, the target does not lie
-                downstream of it, or an index is out of range.
+            SettingsError: if ``wrt`` is a layer that was not traced, the trace was not made for
+                gradients with respect to it, the target does not lie downstream of it, or an index
+                is out of range.
         """
         ...
 
@@ -114,6 +122,13 @@ class Network(Protocol):
     @property
     def layer_names(self) -> tuple[str, ...]: ...
 
+    @property
+    def layer_shapes(self) -> Mapping[str, Shape]:
+        """Per layer, in computing order, the shape of its output for one image as a trace gives
+        it: (C, h, w) or (K,).
+        """
+        ...
+
     def logits(self, images: Array) -> Mapping[str, FloatArray]:
         """Per head the logits (N, K) of images (N, C, H, W).
 
@@ -124,12 +139,31 @@ class Network(Protocol):
         ...
 
     def trace(
-        self, images: Array, *, layers: Collection[str] = (), upto: str | None = None
+        self,
+        images: Array,
+        *,
+        layers: Collection[str] = (),
+        upto: str | None = None,
+        wrt: Collection[str] = ("images",),
     ) -> Trace:
         """ONE forward pass that remembers ``layers``; ends at ``upto``, or goes through the heads.
 
+        Gradients can be asked with respect to what ``wrt`` names: layers, whether they are in
+        ``layers`` or not, and ``"images"``, which stands for every layer in ``layers`` too. What
+        lies below all of them is computed as :meth:`logits` does, and forgotten: a trace for the
+        gradients of a late layer, or of none, costs little time and memory.
+
         Raises:
             UnknownNameError: if a layer is not in the network; names the nearest.
+        """
+        ...
+
+    def patch(self, layer: str, row: int, column: int) -> Box:
+        """The box around the pixels that can reach a cell of a layer's output; all 0 if none can.
+
+        Raises:
+            UnknownNameError: if the layer is not in the network; names the nearest.
+            SettingsError: if the layer's maps have no such cell.
         """
         ...
 

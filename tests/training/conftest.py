@@ -14,6 +14,8 @@ import pytest
 
 from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.layers import Dense, Flatten
+from convoscope.architecture.protocol import Shape
+from convoscope.architecture.receptive_field import Box
 from convoscope.arrays import Array, FloatArray, IntArray, generator
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import WeightsError
@@ -54,10 +56,22 @@ class Regression:
         with np.errstate(all="ignore"):  # a diverged network gives NaN, not warnings
             return {"class": rows @ self.weights["logits.weight"] + self.weights["logits.bias"]}
 
+    @property
+    def layer_shapes(self) -> Mapping[str, Shape]:
+        return {"flatten": (SIDE * SIDE,), "logits": (CLASSES,)}
+
     def trace(
-        self, images: Array, *, layers: Collection[str] = (), upto: str | None = None
+        self,
+        images: Array,
+        *,
+        layers: Collection[str] = (),
+        upto: str | None = None,
+        wrt: Collection[str] = ("images",),
     ) -> Trace:
         raise NotImplementedError("training never traces")
+
+    def patch(self, layer: str, row: int, column: int) -> Box:
+        raise NotImplementedError("training never looks inside")
 
     def parameters(self) -> Mapping[str, FloatArray]:
         return self.weights

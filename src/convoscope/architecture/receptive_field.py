@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from convoscope.architecture.branches import AnyLayer
-from convoscope.architecture.graph import Architecture, branches
+from convoscope.architecture.graph import Architecture, branches, unknown_layer
 from convoscope.architecture.protocol import Shape
 from convoscope.architecture.windows import LARGEST_SIDE, POINT, Size, Window
-from convoscope.errors import SettingsError
+from convoscope.errors import SettingsError, placed
 
 
 class Box(NamedTuple):
@@ -100,6 +100,20 @@ def receptive_field(architecture: Architecture) -> dict[str, ReceptiveField]:
     for head in architecture.heads:
         _follow(head.layers, shape, trunk, fields)
     return fields
+
+
+def patch(architecture: Architecture, layer: str, row: int, column: int) -> Box:
+    """The part of the image that reaches one cell of a layer's output.
+
+    Raises:
+        UnknownNameError: if there is no such layer; names the nearest.
+        SettingsError: if there is no such cell.
+    """
+    fields = receptive_field(architecture)
+    if layer not in fields:
+        raise unknown_layer(layer, architecture.layer_names)
+    with placed(f"layer {layer!r}"):
+        return fields[layer].patch(row, column)
 
 
 def _follow(

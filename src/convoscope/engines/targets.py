@@ -7,10 +7,11 @@ targets: it takes the seed to the layer or the head that :func:`source` names.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from convoscope.architecture.graph import Output
+from convoscope.architecture.graph import Output, unknown_layer
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import FloatArray, IntArray
 from convoscope.errors import SettingsError
@@ -62,6 +63,35 @@ def not_traced(layer: str, traced: tuple[str, ...]) -> SettingsError:
     return SettingsError(
         f"a gradient needs the layers it starts from and ends at to be traced, got {layer!r} "
         f"and a trace of {', '.join(traced) or 'no layers'}: name it in layers=[...]"
+    )
+
+
+def check_wrt(
+    wrt: str, kept: Sequence[str], *, traced: Sequence[str], known: Sequence[str]
+) -> None:
+    """Nothing, if a trace made for gradients with respect to ``kept`` can give one for ``wrt``;
+    with ``"images"`` come all ``traced`` layers.
+
+    Raises:
+        UnknownNameError: if ``wrt`` is neither ``"images"`` nor a layer.
+        SettingsError: if the trace was not made for it.
+    """
+    if wrt != "images" and wrt not in known:
+        raise unknown_layer(wrt, known)
+    if "images" in kept and wrt != "images" and wrt not in (*kept, *traced):
+        raise not_traced(wrt, tuple(traced))
+    if "images" not in kept and wrt not in kept:
+        raise SettingsError(
+            "a gradient needs a trace that was made for it, got "
+            f"wrt={wrt!r} and a trace for {', '.join(kept) or 'none'}: name it in wrt=[...]"
+        )
+
+
+def too_late(layer: str, upto: str) -> SettingsError:
+    """The error for a layer that a forward pass which ends at ``upto`` never computes."""
+    return SettingsError(
+        f"layer {layer!r} must be computed in a pass that ends at {upto!r}, "
+        "but it comes later or in another branch: leave upto away"
     )
 
 

@@ -18,8 +18,8 @@ from convoscope.arrays import Array
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.initialise import initial_parameters
 from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.layout import Inside, TokenGrid, inside
 from convoscope.engines.torch.network import TorchNetwork
-from convoscope.engines.torch.trunk import TokenGrid, Trunk
 from convoscope.errors import SettingsError, ShapeError, UnknownNameError
 from convoscope.network import Channel, ClassLogit, Neuron
 
@@ -337,6 +337,6 @@ def test_torchscript_is_refused() -> None:
 
 
 def test_a_grid_that_does_not_count_the_tokens_leaves_them_alone() -> None:
-    trunk = Trunk(Transformer(), cut="", paths=(), kept=(), grid=TokenGrid(5, 5, 1))
-    assert trunk.as_maps(torch.zeros(2, 7, 8)).shape == (2, 7, 8)
-    assert trunk.as_maps(torch.zeros(2, 26, 8)).shape == (2, 8, 5, 5)
+    grid = TokenGrid(5, 5, 1)
+    assert inside((1, 7, 8), (10, 10), grid) == Inside("vector", (56,))
+    assert inside((1, 26, 8), (10, 10), grid) == Inside("tokens", (8, 5, 5))

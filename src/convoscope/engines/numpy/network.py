@@ -12,13 +12,15 @@ from dataclasses import replace
 import numpy as np
 
 from convoscope.architecture.graph import Architecture, Place, unknown_layer, walk
+from convoscope.architecture.protocol import Shape
+from convoscope.architecture.receptive_field import Box, patch
 from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.initialise import initial_parameters
 from convoscope.engines.inputs import check_images, check_preprocessing, default_preprocessing
 from convoscope.engines.numpy.forward import heads, trunk
 from convoscope.engines.numpy.operations import Pass, check_computed
-from convoscope.engines.numpy.trace import NumpyTrace, traced
+from convoscope.engines.numpy.trace import Asked, NumpyTrace, traced
 from convoscope.engines.weights import check_parameters
 from convoscope.errors import SettingsError
 from convoscope.network import Engine
@@ -121,21 +123,39 @@ class NumpyNetwork:
         ways = heads(self._architecture, forward)
         return {name: way.run(maps)[0] for name, way in ways.items()}
 
+    @property
+    def layer_shapes(self) -> Mapping[str, Shape]:
+        """Per layer the shape of its output for one image, (C, h, w) or (K,)."""
+        return {name: place.output_shape for name, place in self._places.items()}
+
     def trace(
-        self, images: Array, *, layers: Collection[str] = (), upto: str | None = None
+        self,
+        images: Array,
+        *,
+        layers: Collection[str] = (),
+        upto: str | None = None,
+        wrt: Collection[str] = ("images",),
     ) -> NumpyTrace:
-        """One forward pass that remembers ``layers``.
+        """One forward pass that remembers ``layers`` and the way back to ``wrt``.
 
         Raises:
             UnknownNameError: if a layer is not in the network; names the nearest.
             ShapeError: if the images are not the network's.
         """
-        for name in [*layers, *([upto] if upto is not None else [])]:
+        below = [name for name in wrt if name != "images"]
+        for name in [*layers, *below, *([upto] if upto is not None else [])]:
             if name not in self._places:
                 raise unknown_layer(name, self.layer_names)
         check_images(images, self._architecture.input_shape)
-        forward = replace(self._forward(), remembered=frozenset(layers))
-        return traced(self._architecture, self._preprocessing, forward, images, upto)
+        forward = replace(
+            self._forward(), remembered=frozenset([*layers, *below]), returns=bool(wrt)
+        )
+        asked = Asked(layers=tuple(layers), upto=upto, wrt=tuple(wrt))
+        return traced(self._architecture, self._preprocessing, forward, images, asked)
+
+    def patch(self, layer: str, row: int, column: int) -> Box:
+        """See :meth:`convoscope.network.Network.patch`."""
+        return patch(self._architecture, layer, row, column)
 
     def parameters(self) -> Mapping[str, FloatArray]:
         """A copy of each parameter and running statistic."""

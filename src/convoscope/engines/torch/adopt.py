@@ -8,7 +8,7 @@ paths (``layer4.1.conv2``), its parameters bear the adopted layer's name before 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import nn
@@ -84,7 +84,7 @@ def _check_open(module: nn.Module) -> None:
         )
 
 
-def _check_paths(paths: Sequence[str], architecture: Architecture) -> None:
+def _check_paths(paths: Collection[str], architecture: Architecture) -> None:
     taken = [path for path in paths if path in architecture.layer_names]
     if taken:
         raise SettingsError(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from convoscope.architecture.branches import AnyLayer
 from convoscope.architecture.graph import Architecture, walk
+from convoscope.architecture.protocol import Shape
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.torch.device import arithmetic, prefers_channels_last
 from convoscope.engines.torch.modules import in_turn, make_module
@@ -79,11 +80,21 @@ class ConvNet(nn.Module):
             layers[name] = self.named[name]
         return layers
 
-    def as_maps(self, layer: str, output: Tensor) -> Tensor:
-        """A layer's output as maps: tokens inside a trunk become (N, C, h, w)."""
+    def shapes(self) -> dict[str, Shape]:
+        """Per traceable module the shape of what it gives for one image, (C, h, w) or (K,)."""
+        shapes: dict[str, Shape] = {}
+        for place in walk(self.architecture):
+            trunk = self.trunks.get(place.layer.name)
+            inner = trunk.paths.items() if trunk else ()
+            shapes |= {path: given.shape for path, given in inner if path}
+            shapes[place.layer.name] = place.output_shape
+        return shapes
+
+    def as_maps(self, layer: str, output: Tensor, images: int) -> Tensor:
+        """A layer's output as maps: whatever lies otherwise inside a trunk becomes (N, C, h, w)."""
         for trunk in self.trunks.values():
             if layer in trunk.paths:
-                return trunk.as_maps(output)
+                return trunk.as_maps(layer, output, images)
         return output
 
     def _prepared(self, pixels: Tensor) -> Tensor:

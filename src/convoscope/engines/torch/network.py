@@ -12,6 +12,7 @@ from torch import Tensor
 
 from convoscope.architecture.graph import Architecture
 from convoscope.architecture.protocol import Shape
+from convoscope.architecture.receptive_field import Box, patch
 from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.initialise import initial_parameters
@@ -95,11 +96,25 @@ class TorchNetwork:
             logits = self.module(self._pixels(images))
         return {head: values.cpu().numpy() for head, values in logits.items()}
 
+    @property
+    def layer_shapes(self) -> Mapping[str, Shape]:
+        """Per layer the shape of its output for one image, (C, h, w) or (K,)."""
+        return self.module.shapes()
+
     def trace(
-        self, images: Array, *, layers: Collection[str] = (), upto: str | None = None
+        self,
+        images: Array,
+        *,
+        layers: Collection[str] = (),
+        upto: str | None = None,
+        wrt: Collection[str] = ("images",),
     ) -> TorchTrace:
         """See :meth:`convoscope.network.Network.trace`."""
-        return TorchTrace(self.module, self._pixels(images), layers=layers, upto=upto)
+        return TorchTrace(self.module, self._pixels(images), layers=layers, upto=upto, wrt=wrt)
+
+    def patch(self, layer: str, row: int, column: int) -> Box:
+        """See :meth:`convoscope.network.Network.patch`."""
+        return patch(self.architecture, layer, row, column)
 
     def parameters(self) -> Mapping[str, FloatArray]:
         """Copies of all parameters and running statistics, C-contiguous."""

@@ -26,9 +26,13 @@ from convoscope.network import ReluRule
 
 @dataclass(slots=True)
 class Way:
-    """The rule that holds; whoever goes back sets it, the remembered forward pass reads it."""
+    """The rule that holds; whoever goes back sets it, the remembered forward pass reads it.
+
+    ``calls`` counts the ReLUs that the pass went through.
+    """
 
     rule: ReluRule = "plain"
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,8 @@ class RectifierRule(TorchFunctionMode):
     ) -> Any:
         read = RECTIFIERS.get(func)
         call = read(*args, **(kwargs or {})) if read else None
-        if call is None:
+        self._way.calls += call is not None
+        if call is None or not (call.x.requires_grad and torch.is_grad_enabled()):
             return func(*args, **(kwargs or {}))
         y = _Rectify.apply(call.x, call.top, call.edges, self._way)  # type: ignore[no-untyped-call]
         return call.x.copy_(y) if call.in_place else y

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, final, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convoscope.architecture.graph import unknown_layer
 from convoscope.arrays import FloatArray
-from convoscope.engines.targets import no_logits, not_downstream, not_traced, seed
+from convoscope.engines.targets import (
+    check_wrt,
+    no_logits,
+    not_downstream,
+    not_traced,
+    seed,
+    too_late,
+)
 from convoscope.engines.torch.convnet import ConvNet
 from convoscope.engines.torch.device import arithmetic
 from convoscope.engines.torch.hooks import watching
@@ -26,17 +34,23 @@ class TorchTrace:
     """The forward pass of ``pixels`` (N, C, H, W), done when it is made; see ``network.Trace``.
 
     Hooks exist only during that pass, and gradients are asked of autograd for ``wrt`` alone:
-    nothing is written to a module or a parameter. What is kept here is the graph of the pass,
-    until the ``with`` block ends.
+    nothing is written to a module or a parameter. What is kept here is the graph of the pass
+    above ``wrt``, until the ``with`` block ends.
     """
 
     def __init__(
-        self, module: ConvNet, pixels: Tensor, *, layers: Collection[str], upto: str | None
+        self,
+        module: ConvNet,
+        pixels: Tensor,
+        *,
+        layers: Collection[str],
+        upto: str | None,
+        wrt: Collection[str],
     ) -> None:
         self._module, self._upto = module, upto
-        self._layers = tuple(dict.fromkeys(layers))
+        self._layers, self._wrt = tuple(dict.fromkeys(layers)), tuple(dict.fromkeys(wrt))
         self._way = Way()
-        self._pixels = pixels.detach().requires_grad_()
+        self._pixels = pixels.detach().requires_grad_("images" in self._wrt)
         self._outputs: dict[str, Tensor] = {}
         self._logits: dict[str, Tensor] = {}
         self._is_open = True
@@ -47,9 +61,9 @@ class TorchTrace:
     def activations(self) -> Mapping[str, FloatArray]:
         """Per asked layer its output, (N, C, h, w) or (N, K), after the layer's own activation."""
         self._check_open()
-        for layer, output in self._outputs.items():
+        for layer in self._layers:
             if layer not in self._arrays:
-                self._arrays[layer] = self._array(self._module.as_maps(layer, output))
+                self._arrays[layer] = self._array(self._as_maps(layer, self._outputs[layer]))
         return dict(self._arrays)
 
     @property
@@ -58,6 +72,11 @@ class TorchTrace:
         self._check_open()
         return {head: self._array(values) for head, values in self._logits.items()}
 
+    @property
+    def rectifies(self) -> bool:
+        """Whether the pass went through a ReLU, where the ReLU rules differ."""
+        return self._way.calls > 0
+
     def gradient(
         self, targets: Sequence[Target], *, wrt: str = "images", relu_rule: ReluRule = "plain"
     ) -> FloatArray:
@@ -65,10 +84,12 @@ class TorchTrace:
         self._check_open()
         if relu_rule not in get_args(ReluRule):
             raise unknown_name("ReLU rule", relu_rule, get_args(ReluRule))
-        below = self._pixels if wrt == "images" else self._output(wrt)
+        known = tuple(self._module.traceable())
+        check_wrt(wrt, self._wrt, traced=self._layers, known=known)
+        below = self._pixels if wrt == "images" else self._outputs[wrt]
         self._way.rule = relu_rule
         pulls = [self._pull(target, wrt, below) for target in targets]
-        shape = self._module.as_maps(wrt, below).shape
+        shape = self._as_maps(wrt, below).shape
         return np.stack(pulls) if pulls else np.zeros((0, *shape), dtype=np.float32)
 
     def __enter__(self) -> Self:
@@ -85,35 +106,36 @@ class TorchTrace:
 
     def _run(self) -> None:
         traceable = self._module.traceable()
-        upto = () if self._upto is None else (self._upto,)
-        for layer in (*self._layers, *upto):
+        below = tuple(layer for layer in self._wrt if layer != "images")
+        names = (*self._layers, *below, *(() if self._upto is None else (self._upto,)))
+        for layer in names:
             if layer not in traceable:
                 raise unknown_layer(layer, tuple(traceable))
-        watched = {layer: traceable[layer] for layer in (*self._layers, *upto)}
+        watched = {layer: traceable[layer] for layer in names}
         with (
             torch.inference_mode(mode=False),
             torch.enable_grad(),
+            _constant(self._module),
             RectifierRule(self._way),
             watching(watched, self._remember, last=self._upto),
         ):
             # a copy, for a module may overwrite its input, and a leaf must not be overwritten
             self._logits = self._module(self._pixels.clone())
-        for layer in self._layers:
+        for layer in (*self._layers, *below):
             if layer not in self._outputs:
-                raise SettingsError(
-                    f"layer {layer!r} must be computed in a pass that ends at {self._upto!r}, "
-                    "but it comes later or in another branch: leave upto away"
-                )
+                raise too_late(layer, str(self._upto))
 
     def _remember(self, layer: str, output: Any) -> Any:
         """Keep the output, and pass a copy on, which the next module may overwrite.
 
         A module that computes several times is remembered as it last did.
         """
-        if layer in self._layers and isinstance(output, Tensor):
-            self._outputs[layer] = output
-            return output.clone()
-        return None
+        if (layer not in self._layers and layer not in self._wrt) or not isinstance(output, Tensor):
+            return None
+        if layer in self._wrt and not output.requires_grad:
+            output = output.detach().requires_grad_()  # from here on, the graph is kept
+        self._outputs[layer] = output
+        return output.clone()
 
     def _output(self, layer: str) -> Tensor:
         if layer not in self._outputs:
@@ -134,7 +156,7 @@ class TorchTrace:
             )
         if grad is None:
             raise not_downstream(target, wrt)
-        return self._array(self._module.as_maps(wrt, grad))
+        return self._array(self._as_maps(wrt, grad))
 
     def _source(self, target: Target) -> tuple[Tensor, Tensor]:
         """The tensor that a target is a weighted sum of, and the weights."""
@@ -145,9 +167,12 @@ class TorchTrace:
             source, output = self._logits[head.name], head.output
         else:
             layer = target.layer
-            source, output = self._module.as_maps(layer, self._output(layer)), "softmax"
+            source, output = self._as_maps(layer, self._output(layer)), "softmax"
         seeds = seed(target, tuple(source.shape), output=output, dtype=self._dtype())
         return source, torch.from_numpy(seeds)
+
+    def _as_maps(self, layer: str, output: Tensor) -> Tensor:
+        return self._module.as_maps(layer, output, len(self._pixels))
 
     def _array(self, tensor: Tensor) -> FloatArray:
         """A NumPy copy, C-contiguous, of the network's parameter type."""
@@ -163,3 +188,16 @@ class TorchTrace:
                 "a trace can be read inside its with block only, and this one has ended: "
                 "take activations and gradients before the block ends"
             )
+
+
+@contextmanager
+def _constant(module: nn.Module) -> Iterator[None]:
+    """While the block runs, parameters are constants: no graph grows from them."""
+    learning = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    try:
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_()

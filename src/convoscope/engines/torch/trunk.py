@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from typing import final
 
 from torch import Tensor, nn
 
 from convoscope.engines.torch.hooks import run_until
-
-
-@dataclass(frozen=True, slots=True)
-class TokenGrid:
-    """How a transformer's tokens lie in the image: ``prefix`` tokens without a place (class token,
-    registers), then ``height x width`` patches, row by row.
-    """
-
-    height: int
-    width: int
-    prefix: int
+from convoscope.engines.torch.layout import Inside
 
 
 @final
@@ -28,8 +16,8 @@ class Trunk(nn.Module):
     """:class:`~convoscope.architecture.branches.Adopted`, up to the module at path ``cut``
     (``""``: all of it).
 
-    ``paths`` are the modules inside that give tensors on the way to the cut, ``kept`` the names
-    of the parameters and buffers that matter up to there.
+    ``paths`` are the modules inside that give tensors on the way to the cut, and the cut itself,
+    with what they give; ``kept`` the names of the parameters and buffers that matter up to there.
     """
 
     def __init__(
@@ -37,24 +25,22 @@ class Trunk(nn.Module):
         inner: nn.Module,
         *,
         cut: str,
-        paths: Collection[str],
+        paths: Mapping[str, Inside],
         kept: Collection[str],
-        grid: TokenGrid | None,
     ) -> None:
         super().__init__()
-        self.inner, self.cut, self.grid = inner, cut, grid
-        self.paths, self.kept = tuple(paths), frozenset(kept)
+        self.inner, self.cut = inner, cut
+        self.paths, self.kept = dict(paths), frozenset(kept)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images as the module takes them to maps (N, C, h, w) or vectors (N, K)."""
-        if not self.cut:
-            return self.as_maps(self.inner(x))
-        output: Tensor = run_until(self.inner, self.inner.get_submodule(self.cut), x)
-        return self.as_maps(output)
+        last = self.inner.get_submodule(self.cut)
+        output: Tensor = run_until(self.inner, last, x) if self.cut else self.inner(x)
+        return self.as_maps(self.cut, output, len(x))
 
     def traceable(self) -> dict[str, nn.Module]:
         """The modules inside, by path."""
-        return {path: self.inner.get_submodule(path) for path in self.paths}
+        return {path: self.inner.get_submodule(path) for path in self.paths if path}
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """``"path.parameter"`` and its tensor."""
@@ -62,12 +48,6 @@ class Trunk(nn.Module):
             if name in self.kept:
                 yield name, tensor
 
-    def as_maps(self, output: Tensor) -> Tensor:
-        """Tokens (N, T, C) as maps (N, C, h, w), without prefix tokens; all else as it is."""
-        if self.grid is None or output.ndim != 3:
-            return output
-        size, prefix = (self.grid.height, self.grid.width), self.grid.prefix
-        if output.shape[1] != prefix + math.prod(size):
-            return output
-        tokens = output[:, prefix:].transpose(1, 2)
-        return tokens.reshape(*tokens.shape[:2], *size)
+    def as_maps(self, path: str, output: Tensor, images: int) -> Tensor:
+        """An inner module's output as maps (N, C, h, w), or vectors (N, K), whatever its layout."""
+        return self.paths[path].maps(output, images)
