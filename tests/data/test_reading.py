@@ -121,4 +121,4 @@ def test_other_sources_refuse_what_is_not_theirs(table: Path, tmp_path: Path) ->
 
 
 def test_every_option_is_one_of_a_reading() -> None:
-    assert set(OPTIONS) == set(Reading.__dataclass_fields__)
+    assert {*OPTIONS, "combine_labels"} == set(Reading.__dataclass_fields__)

@@ -130,11 +130,6 @@ def _drawn(
     if version == "published":
         yield from (places[rng.integers(len(places), size=count)] for count in (train, test))
         return
-    if len(places) < 2:
-        raise SettingsError(
-            f"lines: an honest split needs two placements of each class, got {len(places)}: "
-            "use a larger size, or version published"
-        )
     shuffled = rng.permutation(places)
     border = min(max(round(len(places) * train / (train + test)), 1), len(places) - 1)
     for own, count in ((shuffled[:border], train), (shuffled[border:], test)):
