@@ -45,7 +45,6 @@ READING: tuple[ReadingOption, ...] = (
         "--combine-labels",
         {
             "is_flag": True,
-            "default": None,
             "help": "Make one class of each combination of several labels.",
         },
     ),

@@ -129,7 +129,7 @@ def test_placements_are_all_centres_for_which_the_line_is_inside_and_no_other(
         (row, column)
         for row in range(28)
         for column in range(28)
-        if 0 <= (pixels + np.array([row, column])).min()
+        if (pixels + np.array([row, column])).min() >= 0
         and (pixels + np.array([row, column])).max() < 28
     }
     assert set(map(tuple, placements(pixels).tolist())) == inside
