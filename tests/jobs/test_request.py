@@ -13,6 +13,7 @@ from convoscope.jobs.request import TrainRequest, input_shape, option_value, quo
 from convoscope.jobs.settings import (
     absolute,
     asked_request,
+    gathered,
     read_settings,
     request,
     training_settings,
@@ -76,7 +77,19 @@ def test_an_unknown_setting_names_the_nearest() -> None:
     ("settings", "sentence"),
     [
         ({"model": "m"}, "data must be given, got none: name a folder"),
-        ({"data": "d"}, "model must be given, got none: name a network with --model"),
+        (
+            {"data": "d", "model": "m", "backbone": "vgg19"},
+            "either trained from scratch or pretrained, got --model m and --backbone vgg19: leave",
+        ),
+        (
+            {"data": "d", "model": "m", "head": "linear"},
+            r"--head: a network trained from scratch \(--model m\) has no such choice, got 'linear'",
+        ),
+        (
+            {"data": "d", "backbone": "vgg19", "input": "64"},
+            r"--input: a pretrained network \(--backbone vgg19\) has no such choice, got '64'",
+        ),
+        ({"data": "d", "backbone": "vgg19", "views": 0}, "views must be at least 1, got 0"),
         ({"data": "d", "model": "m", "epochs": "many"}, "epochs: .* got 'many'"),
         ({"data": "d", "model": "m", "epochs": 0}, "epochs must be at least 1, got 0"),
         ({"data": "d", "model": "m", "patience": -1}, "patience must be at least 1, got -1"),
@@ -93,6 +106,19 @@ def test_a_wrong_value_is_one_sentence(settings: dict[str, object], sentence: st
 def test_a_run_without_whole_settings_is_refused() -> None:
     with pytest.raises(RunError, match=r"r: run.json must hold the settings of a training run"):
         asked_request(Path("r"), {"data": "d"})
+    with pytest.raises(RunError, match="model or backbone must be given, got neither"):
+        asked_request(Path("r"), {"data": "d", "epochs": 3})
+
+
+def test_a_head_that_nobody_knows_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="no head 'flaten': did you mean 'flatten'"):
+        request({"data": "d", "backbone": "vgg19", "head": "flaten"})
+
+
+def test_a_network_named_in_the_call_replaces_that_of_the_settings_file(tmp_path: Path) -> None:
+    (file := tmp_path / "s.yaml").write_text("model: small\nepochs: 3\n")
+    asked = gathered("d", None, file, {"backbone": "vgg19"})
+    assert (asked.model, asked.backbone, asked.epochs) == (None, "vgg19", 3)
 
 
 def test_a_settings_file_may_use_the_option_s_spelling(tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ def train(
     ctx: click.Context,
     /,
     data: str | None,
-    model: str | None,
     out: Path | None,
     resume: Path | None,
     settings: Path | None,
@@ -48,6 +47,8 @@ def train(
     \b
     convoscope train photos --model small
     convoscope train photos -m small --input 96 --augment flip --epochs 100
+    convoscope train photos --backbone vgg19
+    convoscope train photos --backbone vgg19 --head max-512 --epochs 25
     convoscope train digits -m lenet-5 --input 28 --optimiser sgd -l 0.05 --momentum 0.9
     convoscope train photos -m flexible --set blocks=3 --set filters=32
     convoscope train photos -m my-net.yaml --settings good.yaml --seed 7
@@ -60,7 +61,7 @@ def train(
     """  # noqa: D301 - click reads the backspace
     given = given_settings(asked)
     if resume is not None:
-        fixed = {"DATA": data, "--model": model, "--out": out, "--settings": settings}
+        fixed = {"DATA": data, "--out": out, "--settings": settings}
         refuse_beside_resume({**fixed, "--folds": folds, "--seeds": seeds}, given)
     from convoscope.cli import training
 
@@ -69,7 +70,7 @@ def train(
         ctx.exit(training.go_on(resume, show))
     several = {"folds": folds, "seeds": seeds}
     given |= {name: count for name, count in several.items() if count is not None}
-    ctx.exit(training.start(data, model, given, settings_file=settings, out=out, manner=show))
+    ctx.exit(training.start(data, given, settings_file=settings, out=out, manner=show))
 
 
 def given_settings(asked: dict[str, Any]) -> dict[str, Any]:

@@ -17,13 +17,36 @@ Decorator = Callable[[F], F]
 _FILE = click.Path(path_type=Path)
 
 _NETWORK: tuple[Decorator[Any], ...] = (
-    grouped(
+    setting(
         "--model",
         "-m",
         heading="Network",
         metavar="NAME|FILE",
         help="A ready-made network (small, given-net, own-net, lenet-5, vgg16, ...; "
         "'convoscope describe NAME' shows it) or a YAML file. Always trained from scratch.",
+    ),
+    setting(
+        "--backbone",
+        heading="Network",
+        metavar="NAME",
+        help="A pretrained network instead (vgg19, resnet50, squeezenet1_0, mobilenet_v2, "
+        "timm:NAME, ...; 'convoscope weights list' shows them): it stays as it is, a new head "
+        "learns.",
+    ),
+    setting(
+        "--head",
+        heading="Network",
+        metavar="KIND",
+        help="What learns on the backbone: linear, flatten, max-512, avg-512, mlp, or top (its own "
+        "head with the last layer replaced). [the usual one of the backbone]",
+    ),
+    setting(
+        "--views",
+        heading="Network",
+        type=int,
+        metavar="K",
+        help="Versions of each training image that a frozen backbone computes: the plain one and "
+        "K - 1 that --augment changes.",
     ),
     setting(
         "--set",

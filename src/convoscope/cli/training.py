@@ -48,7 +48,6 @@ class _Work(Protocol):
 
 def start(
     data: str | None,
-    model: str | None,
     given: dict[str, Any],
     *,
     settings_file: Path | None,
@@ -59,7 +58,7 @@ def start(
     job = _job(given)
 
     def work(**watching: Any) -> Run:
-        return job(data, model=model, settings_file=settings_file, out=out, **watching, **given)
+        return job(data, settings_file=settings_file, out=out, **watching, **given)
 
     return _carry_out(work, manner)
 

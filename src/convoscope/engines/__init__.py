@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from convoscope.architecture.graph import Architecture
 from convoscope.architecture.protocol import Shape
@@ -15,7 +16,7 @@ from convoscope.engines.published import Blueprint, Published
 from convoscope.errors import MissingDependencyError, unknown_name
 from convoscope.network import Engine, HeadLoss, Learner, Network, Optimiser, Precision
 
-__all__ = ["Engine", "Precision", "blueprint", "build", "learner", "published"]
+__all__ = ["Engine", "Precision", "blueprint", "build", "check_computing", "learner", "published"]
 
 
 def build(
@@ -41,10 +42,8 @@ def build(
     """
     match engine:
         case "torch":
-            try:
+            with _torch_needed():
                 from convoscope.engines.torch import network as torch_network
-            except ModuleNotFoundError as error:
-                raise _missing_torch(error) from error
             return torch_network.build(
                 architecture,
                 preprocessing=preprocessing,
@@ -98,6 +97,18 @@ def learner(
     )
 
 
+def check_computing(engine: Engine, *, device: str, precision: Precision) -> None:
+    """Nothing, if this machine has the engine, the device and the precision; cheap and early.
+
+    Raises:
+        MissingDependencyError: if the engine's library is not installed.
+        UnknownNameError: if there is no such engine, device or precision.
+        SettingsError: if this machine has no such device, or it cannot compute so.
+    """
+    vector = Architecture(name="check", input_shape=(1, 1, 1), layers=())
+    build(vector, engine=engine, device=device, precision=precision)
+
+
 def published(name: str) -> Published:
     """What timm says of its pretrained network ``name``, such as ``"resnet18.a1_in1k"``.
 
@@ -105,10 +116,8 @@ def published(name: str) -> Published:
         UnknownNameError: if there is none; names the nearest.
         MissingDependencyError: if PyTorch or timm is not installed.
     """
-    try:
+    with _torch_needed():
         from convoscope.engines.torch import timm_models
-    except ModuleNotFoundError as error:
-        raise _missing_torch(error) from error
     return timm_models.published(name)
 
 
@@ -121,16 +130,31 @@ def blueprint(source: str, input_shape: Shape, *, cut: str) -> Blueprint:
         SettingsError, ShapeError: if it takes no images of ``input_shape``, (C, H, W).
         MissingDependencyError: if PyTorch or timm is not installed.
     """
-    try:
+    with _torch_needed():
         from convoscope.engines.torch import timm_models
-    except ModuleNotFoundError as error:
-        raise _missing_torch(error) from error
     return timm_models.blueprint(source, input_shape, cut=cut)
 
 
-def _missing_torch(error: ModuleNotFoundError) -> ModuleNotFoundError | MissingDependencyError:
-    if error.name and error.name.split(".")[0] == "torch":
-        return MissingDependencyError(
-            "engine='torch' needs PyTorch, which is not installed: run  pip install torch"
-        )
-    return error
+def renamed(source: str, arrays: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """A published network's arrays under the names that its module has, where the library knows
+    those of other publishers; else as they are.
+
+    Raises:
+        MissingDependencyError: if PyTorch or timm is not installed.
+    """
+    with _torch_needed():
+        from convoscope.engines.torch import timm_models
+    return timm_models.renamed(source, arrays)
+
+
+@contextmanager
+def _torch_needed() -> Iterator[None]:
+    """Turn the failure of an import that PyTorch is missing for into a sentence."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] == "torch":
+            raise MissingDependencyError(
+                "engine='torch' needs PyTorch, which is not installed: run  pip install torch"
+            ) from error
+        raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,13 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from convoscope.architecture.zoo import is_file
-from convoscope.data.sources import embedded_name
+from convoscope.data.catalogue.choice import is_named
 from convoscope.errors import RunError, SettingsError, placed
-from convoscope.jobs.request import TrainRequest, check_names, image_shape
+from convoscope.jobs.choice import no_network
+from convoscope.jobs.request import TrainRequest, check_names, defaults, flag, image_shape
 from convoscope.network import Optimiser
 from convoscope.training.settings import Schedule, TrainingSettings
+from convoscope.transfer.heads import find_head
 
 _ADAPTER = TypeAdapter(TrainRequest)
 
@@ -28,13 +30,13 @@ def request(settings: Mapping[str, Any]) -> TrainRequest:
         SettingsError: if a value is not of the setting's kind, or out of its range.
     """
     check_names(settings)
-    for name in ("data", "model"):
-        if not settings.get(name):
-            raise SettingsError(f"{name} must be given, got none: {_ADVICE[name]}")
-    values = {**settings, "data": str(settings["data"]), "model": str(settings["model"])}
+    if not settings.get("data"):
+        raise SettingsError(
+            "data must be given, got none: name a folder with one folder of images per class"
+        )
+    values = dict(settings)
+    values |= {name: str(values[name]) for name in _TEXTS if values.get(name) is not None}
     values |= {name: [values[name]] for name in _LISTS if isinstance(values.get(name), str)}
-    if values.get("image_root") is not None:
-        values["image_root"] = str(values["image_root"])
     try:
         asked = _ADAPTER.validate_python(values)
     except ValidationError as error:
@@ -43,6 +45,7 @@ def request(settings: Mapping[str, Any]) -> TrainRequest:
         law = first["msg"][0].lower() + first["msg"][1:]
         raise SettingsError(f"{name}: {law}, got {first['input']!r}: correct it") from error
     training_settings(asked)
+    _check_network(asked)
     if asked.image_shape is not None:
         image_shape(asked.image_shape)
     return asked
@@ -57,11 +60,17 @@ def gathered(
     """The request of a call: its settings override those in the file.
 
     Raises:
-        ConvoscopeError: if a setting is unknown, missing or out of its range.
+        ConvoscopeError: if a setting is unknown, missing or out of its range; if no network is
+            named, the sentence recommends one for that data.
     """
-    asked = {**(read_settings(Path(settings_file)) if settings_file else {}), **settings}
-    asked |= {key: str(value) for key, value in (("data", data), ("model", model)) if value}
-    return request(asked)
+    called = {**settings, **{k: str(v) for k, v in (("data", data), ("model", model)) if v}}
+    filed = read_settings(Path(settings_file)) if settings_file else {}
+    if {"model", "backbone"} & called.keys():
+        filed = {k: v for k, v in filed.items() if k not in ("model", "backbone")}
+    asked = request({**filed, **called})
+    if not asked.network:
+        raise no_network(asked)
+    return asked
 
 
 def read_settings(file: Path) -> dict[str, Any]:
@@ -95,7 +104,10 @@ def asked_request(run: Path, settings: Mapping[str, Any]) -> TrainRequest:
         RunError: if the record does not hold a whole one.
     """
     try:
-        return request(settings)
+        asked = request(settings)
+        if not asked.network:
+            raise SettingsError("model or backbone must be given, got neither")
+        return asked
     except (LookupError, ValueError) as error:
         raise RunError(
             f"{run}: run.json must hold the settings of a training run, got: {error}: "
@@ -108,9 +120,9 @@ def absolute(asked: TrainRequest) -> TrainRequest:
     be asked again from anywhere.
     """
     names = ["data", "model", "split", "from_run", "image_root"]
-    if embedded_name(asked.data) is not None:
+    if is_named(asked.data):
         names.remove("data")
-    if not is_file(asked.model):
+    if asked.model is None or not is_file(asked.model):
         names.remove("model")
     files: dict[str, Any] = {
         name: str(Path(value).expanduser().absolute())
@@ -152,8 +164,33 @@ def training_settings(asked: TrainRequest) -> TrainingSettings:
     )
 
 
+def _check_network(asked: TrainRequest) -> None:
+    """Refuse what belongs to another kind of network than the one asked for."""
+    if asked.model is not None and asked.backbone is not None:
+        raise SettingsError(
+            f"a network is either trained from scratch or pretrained, got --model {asked.model} "
+            f"and --backbone {asked.backbone}: leave one of them out"
+        )
+    if asked.head is not None:
+        find_head(asked.head)
+    if asked.views < 1:
+        raise SettingsError(f"views must be at least 1, got {asked.views}")
+    if asked.backbone is not None:
+        _refuse(asked, _FROM_SCRATCH, f"a pretrained network (--backbone {asked.backbone})")
+    if asked.model is not None:
+        _refuse(asked, _PRETRAINED, f"a network trained from scratch (--model {asked.model})")
+
+
+def _refuse(asked: TrainRequest, settings: Sequence[str], network: str) -> None:
+    for name in settings:
+        if (value := getattr(asked, name)) != defaults()[name]:
+            raise SettingsError(
+                f"{flag(name)}: {network} has no such choice, got {value!r}: leave it out, or "
+                "choose another network"
+            )
+
+
+_TEXTS = ("data", "model", "backbone", "image_root")
 _LISTS = ("label_column", "watch")
-_ADVICE = {
-    "data": "name a folder with one folder of images per class",
-    "model": "name a network with --model, 'small' is a good start for photographs, or a YAML file",
-}
+_FROM_SCRATCH = ("set", "input", "from_run")
+_PRETRAINED = ("head", "views")
