@@ -6,24 +6,16 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from convoscope.data.dataset import Dataset
-from convoscope.errors import SettingsError
 
 _INK = 16
 
 
-def read_digits(name: str = "digits") -> Dataset:
+def read_digits() -> Dataset:
     """Scikit-learn's digits, gray (8, 8, 1), their ink 0..16 scaled to 0..255; no split is given.
 
     Source: Alpaydin and Kaynak 1998, "Optical recognition of handwritten digits", the test part,
     https://doi.org/10.24432/C50P49 (CC BY 4.0).
-
-    Raises:
-        SettingsError: if the name says more than ``digits``: there is one such set.
     """
-    if name != "digits":
-        raise SettingsError(
-            f"{name}: there is one set of digits, its name must be digits alone: leave the rest out"
-        )
     digits = load_digits()
     ink = np.round(digits.images * (255 / _INK)).astype(np.uint8)
     return Dataset(

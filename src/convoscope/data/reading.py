@@ -15,14 +15,14 @@ from typing import Literal, TypeAlias
 from convoscope.data.pixel_arrays import ImageShape, Layout
 from convoscope.errors import SettingsError
 
-Kind: TypeAlias = Literal["folder", "table", "npz", "idx", "embedded"]
+Kind: TypeAlias = Literal["folder", "table", "npz", "idx", "named"]
 
 _KINDS: Mapping[Kind, str] = {
     "folder": "a folder of images",
     "table": "a table",
     "npz": "an .npz file",
     "idx": "a set of idx files",
-    "embedded": "an embedded set",
+    "named": "a named set",
 }
 OPTIONS: Mapping[str, Kind] = MappingProxyType(
     {

@@ -1,17 +1,16 @@
-"""Where data comes from: an embedded set by its name, or files by their path."""
+"""Where data comes from: a named set by its name, or files by their path."""
 
 from __future__ import annotations
 
 import difflib
-import importlib
 import os
-import re
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from convoscope.data.archive_members import SUFFIXES, archive_name, is_archive
 from convoscope.data.archives import source_within, unpack
+from convoscope.data.catalogue.choice import named_part, parse
+from convoscope.data.catalogue.store import open_chosen
+from convoscope.data.catalogue.table import NAMED
 from convoscope.data.combined import combined
 from convoscope.data.dataset import Dataset
 from convoscope.data.folders import read_folder
@@ -24,37 +23,22 @@ from convoscope.data.table_files import TABLE_SUFFIXES
 from convoscope.data.tables import read_table
 from convoscope.errors import ConvoscopeError, DataError, placed, unknown_name
 
-EMBEDDED: Mapping[str, str] = MappingProxyType(
-    {
-        "digits": "convoscope.data.digits:read_digits",
-        "lines": "convoscope.data.lines.named:read_lines",
-    }
-)
-"""Each embedded set and its reader, imported when asked for: scikit-learn takes a second.
-
-The reader is given the whole name, with the words after ``:`` or ``@`` that say which one is meant.
-"""
-
-
-def embedded_name(source: str | Path) -> str | None:
-    """The embedded set that a name such as ``lines:honest@60/40`` means; ``None`` for a path."""
-    base = re.split("[:@]", source, maxsplit=1)[0] if isinstance(source, str) else None
-    return base if base in EMBEDDED else None
-
 
 def open_dataset(
     source: str | Path, *, group_by: str | None = None, reading: Reading = AS_FOUND
 ) -> Dataset:
-    """The data set of that name or path; a name always means the embedded set.
+    """The data set of that name or path; a name always means the named set.
 
-    A folder that happens to have the same name is ``./digits``, or a :class:`~pathlib.Path`.
+    A name may say which part is meant, see :mod:`convoscope.data.catalogue.choice`. A folder that
+    happens to have the same name is ``./digits``, or a :class:`~pathlib.Path`.
     ``group_by`` says which images belong together, see :mod:`convoscope.data.groups`, ``reading``
     what the source does not say itself.
 
     Raises:
-        UnknownNameError: if it is no path and nearly an embedded set's name, or a column is asked
-            for that the table does not have.
-        DataError: if there is no such folder or file, or it is no data set, or cannot be grouped.
+        UnknownNameError: if it is no path and nearly a named set's name, or a column is asked
+            for that the table does not have, or a class that the named set does not have.
+        DataError: if there is no such folder or file, or it is no data set, or cannot be grouped,
+            or a named set is not on this machine.
         SettingsError: if a column is asked for of data that is no table, or ``reading`` says
             something else that this kind of source does not understand.
         StorageError: if an archive finds no room in the cache.
@@ -69,16 +53,13 @@ def open_dataset(
 
 def _opened(source: str | Path, group_column: str | None, reading: Reading) -> Dataset:
     """The data set, with its groups only if it is a table."""
-    embedded = embedded_name(source)
-    if embedded is not None:
-        reading.check(str(source), "embedded")
-        module, function = EMBEDDED[embedded].split(":")
-        dataset = getattr(importlib.import_module(module), function)(source)
-        assert isinstance(dataset, Dataset)
-        return dataset
+    choice = parse(source) if isinstance(source, str) else None
+    if choice is not None:
+        reading.check(choice.words, "named")
+        return open_chosen(choice)
     path = Path(source).expanduser()
     if not path.exists() and _is_misspelt(source):
-        raise unknown_name("data set or folder", str(source), EMBEDDED)
+        raise unknown_name("data set or folder", named_part(str(source)), NAMED)
     try:
         if path.is_file() and is_archive(path):
             return _open_archive(path, group_column, reading)
@@ -154,7 +135,7 @@ def _is_misspelt(source: str | Path) -> bool:
     return (
         isinstance(source, str)
         and os.sep not in source
-        and bool(difflib.get_close_matches(source, EMBEDDED, n=1))
+        and bool(difflib.get_close_matches(named_part(source), NAMED, n=1))
     )
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from convoscope import disk
-from convoscope.data.sources import embedded_name
+from convoscope.data.catalogue.choice import is_named
 from convoscope.errors import RunError
 from convoscope.runs import Run
 
@@ -64,7 +64,7 @@ def _found(path: Path) -> str:
 def _word(name: str) -> str:
     """The last part of a path or name, in letters that every disk and shell takes."""
     last = Path(name).resolve().name if name in (".", "..") else Path(name).name
-    if embedded_name(name) is not None:  # what stands after a slash is no folder there
+    if is_named(name):  # what stands after a slash is no folder there
         last = name
     stem = re.sub(r"\.(ya?ml|json)$", "", last)
     return re.sub(r"[^\w.-]+", "-", stem).strip("-.")
