@@ -15,6 +15,7 @@
     ├── DivergedError       (ArithmeticError)  a loss that is no longer a finite number
     ├── StorageError        (OSError)       a disk that is full or cannot be written
     ├── DownloadError       (OSError)       a file that no address gives as it should be
+    ├── ExplainError        (ValueError)    an explanation that this network or layer cannot give
     ├── ReconciliationError (AssertionError)   two figures of one report that disagree
     └── MissingDependencyError (ImportError)   an optional library that is not installed
 
@@ -80,6 +81,10 @@ class StorageError(ConvoscopeError, OSError):
 
 class DownloadError(ConvoscopeError, OSError):
     """A file that could not be fetched, or is not the right one."""
+
+
+class ExplainError(ConvoscopeError, ValueError):
+    """An explanation that this network or layer cannot give."""
 
 
 class ReconciliationError(ConvoscopeError, AssertionError):
