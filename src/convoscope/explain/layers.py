@@ -1,0 +1,106 @@
+"""Which layers can be looked at, and which one shows best what decided."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from convoscope.architecture.branches import Adopted
+from convoscope.architecture.graph import Architecture, unknown_layer, walk
+from convoscope.architecture.layers import AvgPool2d, Dropout, MaxPool2d
+from convoscope.architecture.protocol import Shape
+from convoscope.arrays import generator
+from convoscope.errors import ExplainError
+from convoscope.network import ClassLogit, Network
+
+
+def map_layers(network: Network) -> tuple[str, ...]:
+    """The layers that give maps (C, h, w), in computing order."""
+    return tuple(layer for layer, shape in network.layer_shapes.items() if len(shape) == 3)
+
+
+def map_shape(network: Network, layer: str) -> Shape:
+    """The shape (C, h, w) of a layer's maps.
+
+    Raises:
+        UnknownNameError: if there is no such layer; names the nearest.
+        ExplainError: if it gives no maps.
+    """
+    shapes = network.layer_shapes
+    if layer not in shapes:
+        raise unknown_layer(layer, tuple(shapes))
+    if len(shapes[layer]) != 3:
+        maps = map_layers(network)
+        advice = f"name one that does, such as {maps[-1]!r}" if maps else "there is none that does"
+        raise ExplainError(
+            f"layer {layer!r}: a layer of maps (C, h, w) is asked for, this one gives a vector of "
+            f"{math.prod(shapes[layer])} values: {advice}"
+        )
+    return shapes[layer]
+
+
+def target_layer(network: Network) -> str:
+    """The layer at which Grad-CAM looks unless told otherwise.
+
+    It is the last one that gives maps of more than one cell, before any pooling, on which the
+    answer depends: in VGG19 ``block5_conv4``, in a residual network the end of its last stage. In
+    a vision transformer that answers from its class token, no patch's output counts after the last
+    attention; there it is the norm before it.
+
+    Raises:
+        ExplainError: if no layer gives maps of more than one cell.
+    """
+    shapes = {n: s for n, s in network.layer_shapes.items() if len(s) == 3 and s[1] * s[2] > 1}
+    own = _own_layers(network.architecture)
+    candidates = [name for name in shapes if own is None or name in own]
+    if not candidates:
+        raise ExplainError(
+            f"network {network.architecture.name!r}: an explanation on maps needs a layer that "
+            "gives maps of more than one cell, and none does: ask for gradients instead"
+        )
+    if own is not None:
+        return candidates[-1]
+    last = _before_pooling(candidates, shapes)
+    return _last_that_counts(network, [n for n in candidates if shapes[n] == shapes[last]])
+
+
+def _own_layers(architecture: Architecture) -> set[str] | None:
+    """The layers of a trunk of ours that find something new; ``None`` for an adopted trunk."""
+    if any(isinstance(layer, Adopted) for layer in architecture.layers):
+        return None
+    places = [place for place in walk(architecture) if place.depth == 0]
+    in_trunk = {p.layer.name for p in places if p.head is None and len(p.output_shape) == 3}
+    return {
+        place.layer.name
+        for place in places
+        if (place.layer.name in in_trunk or not in_trunk)
+        and not isinstance(place.layer, (MaxPool2d, AvgPool2d, Dropout))
+    }
+
+
+def _before_pooling(candidates: Sequence[str], shapes: Mapping[str, Shape]) -> str:
+    """The last of an adopted module's layers or, where it only pools the maps of another, that.
+
+    A pooling is known by what it does: as many channels, fewer cells.
+    """
+    (channels, height, width) = shapes[candidates[-1]]
+    for name in reversed(candidates):
+        (others, rows, columns) = shapes[name]
+        if (rows, columns) != (height, width):
+            halved = others == channels and 2 * height <= rows + 1 and 2 * width <= columns + 1
+            return name if halved else candidates[-1]
+    return candidates[-1]
+
+
+def _last_that_counts(network: Network, layers: Sequence[str]) -> str:
+    """The last of the layers with respect to which an answer to noise has a gradient."""
+    heads = network.architecture.heads
+    if not heads:
+        return layers[-1]
+    shape = (1, *network.architecture.input_shape)
+    noise = generator(0, "target layer").random(shape, dtype="float32")
+    with network.trace(noise, wrt=layers) as trace:
+        for layer in reversed(layers):
+            if trace.gradient([ClassLogit(heads[0].name, 0)], wrt=layer).any():
+                return layer
+    return layers[-1]
