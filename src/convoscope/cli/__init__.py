@@ -36,6 +36,8 @@ COMMANDS: dict[str, Entry] = {
     "runs": Entry("runs:runs", "List, show and remove runs."),
     "train": Entry("train:train", "Train a network on a folder of images."),
     "twin": Entry("twin:twin", "Compute a network with NumPy and with PyTorch, side by side."),
+    "vary": Entry("vary:vary", "Change one thing at a time and say what each change is worth."),
+    "weights": Entry("weights:weights", "List, fetch, import and remove pretrained weights."),
 }
 
 

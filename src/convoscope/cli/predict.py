@@ -7,15 +7,15 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from convoscope.cli.failures import MISTAKE
+from convoscope.errors import SettingsError
 
 if TYPE_CHECKING:
     from convoscope.jobs.predict import ImagePrediction
-    from convoscope.network import Engine
 
 CALIBRATED = (
     "note: probabilities are calibrated on the run's validation split; without --abstain-below "
@@ -28,9 +28,15 @@ NOT_CALIBRATED = (
 
 
 @click.command("predict")
-@click.argument("run", type=click.Path(path_type=Path))
 @click.argument(
-    "images", nargs=-1, required=True, metavar="IMAGE|DIR...", type=click.Path(path_type=Path)
+    "named",
+    nargs=-1,
+    required=True,
+    metavar="[RUN] IMAGE|DIR...",
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--backbone", metavar="NAME", help="Ask a pretrained network for ImageNet's classes, no run."
 )
 @click.option("--top", "-k", default=3, show_default=True, help="So many classes per image.")
 @click.option(
@@ -46,16 +52,17 @@ NOT_CALIBRATED = (
 @click.pass_context
 def predict(
     ctx: click.Context,
-    run: Path,
-    images: tuple[Path, ...],
-    top: int,
-    abstain_below: float | None,
-    engine: Engine | None,
-    device: str,
+    /,
+    named: tuple[Path, ...],
+    backbone: str | None,
     as_json: bool,
     as_csv: bool,
+    **options: Any,
 ) -> None:
     """Say what the trained RUN sees in each IMAGE, and in each image below each DIR.
+
+    With --backbone in RUN's place, a pretrained network says which of ImageNet's thousand classes
+    each image shows; nothing needs to be trained.
 
     An image that cannot be read is named and the others go on; the exit code is then 2.
 
@@ -63,41 +70,63 @@ def predict(
     convoscope predict runs/photos-small-1 cat.jpg
     convoscope predict runs/photos-small-1 holiday/ --csv > holiday.csv
     convoscope predict runs/photos-small-1 holiday/ --abstain-below 0.8
+    convoscope predict --backbone vgg19 cat.jpg --top 5
     """  # noqa: D301 - click reads the backspace
     if as_json and as_csv:
         raise click.UsageError("choose one of --json and --csv", ctx)
-    from convoscope.cli import tables
-    from convoscope.cli.progress import display
-    from convoscope.jobs import predict as job
-    from convoscope.runs import Run
-    from convoscope.runs.calibration import calibration_of
-
-    with display(tables.console(is_error=True), is_quiet=True) as show:
-        found = job.predict(
-            run,
-            images,
-            top=top,
-            abstain_below=abstain_below,
-            engine=engine,
-            device=device,
-            progress=show.stage,
-        )
-    is_calibrated = abstain_below is not None and calibration_of(Run(run)) is not None
-    if abstain_below is not None:
-        click.echo(CALIBRATED if is_calibrated else NOT_CALIBRATED, err=True)
+    if backbone is None:
+        content, found = _by_run(named, **options)
+    else:
+        content, found = _by_backbone(backbone, named, **options)
     if as_json:
-        content = {
-            "run": str(run),
-            "abstain_below": abstain_below,
-            "is_calibrated": is_calibrated,
-            "images": [image.to_json() for image in found],
-        }
+        content = {**content, "images": [image.to_json() for image in found]}
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     elif as_csv:
         click.echo(csv_text(found), nl=False)
     else:
         _print_table(found)
     ctx.exit(_name_unreadable(found))
+
+
+def _by_run(
+    named: tuple[Path, ...], *, abstain_below: float | None, **options: Any
+) -> tuple[dict[str, Any], list[ImagePrediction]]:
+    """What a trained run says, and the facts that stand beside it in the JSON object."""
+    from convoscope.jobs import predict as job
+    from convoscope.runs import Run
+    from convoscope.runs.calibration import calibration_of
+
+    run, *images = named
+    if not images or run.is_file():
+        raise SettingsError(
+            f"predict: a run, or --backbone, must be named before the images, got {run} first: "
+            f"say  convoscope predict RUN {run}  or  convoscope predict --backbone vgg19 {run}"
+        )
+    found = job.predict(run, images, abstain_below=abstain_below, **options)
+    is_calibrated = abstain_below is not None and calibration_of(Run(run)) is not None
+    if abstain_below is not None:
+        click.echo(CALIBRATED if is_calibrated else NOT_CALIBRATED, err=True)
+    content = {"run": str(run), "abstain_below": abstain_below, "is_calibrated": is_calibrated}
+    return content, found
+
+
+def _by_backbone(
+    backbone: str, images: tuple[Path, ...], *, abstain_below: float | None, **options: Any
+) -> tuple[dict[str, Any], list[ImagePrediction]]:
+    """What a pretrained network says, and its name for the JSON object."""
+    from convoscope.jobs import predict as job
+
+    if (images[0] / "run.json").is_file():
+        raise SettingsError(
+            f"predict: a run or --backbone must say what is in the images, got {images[0]} and "
+            f"--backbone {backbone}: leave one of them out"
+        )
+    if abstain_below is not None:
+        raise SettingsError(
+            "predict: --abstain-below needs probabilities that are calibrated on a run's "
+            f"validation images, got --backbone {backbone}: leave one of them out"
+        )
+    return {"backbone": backbone}, job.predict_with_backbone(backbone, images, **options)
 
 
 def csv_text(found: Sequence[ImagePrediction]) -> str:

@@ -1,4 +1,4 @@
-"""Say what is in pictures, with a trained run."""
+"""Say what is in pictures, with a trained run, or with a pretrained network as it is."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from convoscope.architecture.graph import logit_shapes
 from convoscope.arrays import ByteArray
 from convoscope.data.decoding import (
     enough_for,
@@ -19,13 +20,15 @@ from convoscope.data.decoding import (
     read_picture,
 )
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.errors import DataError, SettingsError, UnreadableImageError
+from convoscope.errors import DataError, SettingsError, UnreadableImageError, WeightsError
 from convoscope.jobs.predictions import label
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.trained import class_names, trained_network
 from convoscope.network import Engine, Network
 from convoscope.runs import Run, open_run
 from convoscope.runs.calibration import RunCalibration, calibration_of
+from convoscope.transfer import imagenet
+from convoscope.transfer.pretrained import pretrained
 
 _BATCH = 64
 
@@ -85,24 +88,78 @@ def predict(
         RunError: if the run has no trained model.
         SettingsError: if ``top`` is below 1, or ``abstain_below`` does not lie in [0, 1].
     """
-    if top < 1:
-        raise SettingsError(f"top must be at least 1 class, got {top}: 3 is usual")
+    _check_top(top)
     if abstain_below is not None and not 0 <= abstain_below <= 1:
         raise SettingsError(
             f"abstain_below must be a probability between 0 and 1, got {abstain_below}: 0.8 keeps "
             "silent where the network is less than 80 % sure"
         )
     opened = run if isinstance(run, Run) else open_run(run)
-    named = [images] if isinstance(images, str | Path) else images
-    files = find_images([Path(name) for name in named])
+    files = _files(images)
     network = trained_network(opened, engine=engine, device=device)
     names = class_names(opened)
     calibration = None if abstain_below is None else calibration_of(opened)
+    found = _all_said(network, names, files, top, calibration, progress)
+    return found if abstain_below is None else [_silent(image, abstain_below) for image in found]
+
+
+def predict_with_backbone(
+    name: str,
+    images: str | Path | Sequence[str | Path],
+    *,
+    top: int = 3,
+    engine: Engine | None = None,
+    device: str = "auto",
+    progress: Progress = unwatched,
+) -> list[ImagePrediction]:
+    """Which of ImageNet's thousand classes each image shows, by a pretrained network as it is.
+
+    Images and answers are as in :func:`predict`.
+
+    Raises:
+        UnknownNameError: if there is no such backbone.
+        WeightsError: if its weights are not here, or have no classifier for those classes.
+        DataError: if a file or folder is not there, or a folder holds no image.
+        SettingsError: if ``top`` is below 1, or the engine cannot compute it.
+    """
+    _check_top(top)
+    files = _files(images)
+    network = pretrained(name, engine=engine or "torch", device=device)
+    units = logit_shapes(network.architecture)
+    if units != {"class": (imagenet.CLASSES,)}:
+        raise WeightsError(
+            f"backbone {name!r}: naming what is in a photograph needs the logits of ImageNet's "
+            f"{imagenet.CLASSES} classes, it has {units['class'][0]}: train it on your own classes "
+            "with  convoscope train DATA --backbone, or choose another"
+        )
+    names = {"class": imagenet.class_names()}
+    return _all_said(network, names, files, top, None, progress)
+
+
+def _check_top(top: int) -> None:
+    if top < 1:
+        raise SettingsError(f"top must be at least 1 class, got {top}: 3 is usual")
+
+
+def _files(images: str | Path | Sequence[str | Path]) -> list[Path]:
+    named = [images] if isinstance(images, str | Path) else images
+    return find_images([Path(name) for name in named])
+
+
+def _all_said(
+    network: Network,
+    names: Mapping[str, tuple[str, ...]],
+    files: Sequence[Path],
+    top: int,
+    calibration: RunCalibration | None,
+    progress: Progress,
+) -> list[ImagePrediction]:
+    """What the network says of every file, batch by batch."""
     found: list[ImagePrediction] = []
     for start in range(0, len(files), _BATCH):
         found += _batch(network, names, files[start : start + _BATCH], top, calibration)
         progress("predicting", len(found), len(files))
-    return found if abstain_below is None else [_silent(image, abstain_below) for image in found]
+    return found
 
 
 def find_images(named: Iterable[Path]) -> list[Path]:

@@ -183,7 +183,7 @@ BACKBONES: dict[str, Backbone] = {
             "zoo/mobilenet_v2",
             224,
             parameters=3_504_872,
-            features="Conv_1_relu",
+            features="out_relu",
             licence=_BSD,
             origin=_torchvision("mobilenet_v2-b0353104.pth"),
         ),

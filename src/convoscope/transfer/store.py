@@ -3,7 +3,8 @@
 ::
 
     weights/vgg19/
-        weights.safetensors    parameters under our names, as the network holds them
+        architecture.yaml      the network that they belong to, as whoever trained it renders it
+        weights.safetensors    parameters under our names
         weights.json           what they are, where they came from, the SHA-256 of the file beside
 
 Values are kept as float32, even those that came as one byte each: a file is converted once and
@@ -29,17 +30,20 @@ from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
+from convoscope.architecture import files
+from convoscope.architecture.graph import Architecture
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array
 from convoscope.data.cache import cache_folder
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.disk import remove_stale, storing
+from convoscope.disk import filling, storing
 from convoscope.download import sha256_of
 from convoscope.errors import WeightsError
 
 SCHEMA_VERSION: Final = 1
 
 _ARRAYS = "weights.safetensors"
+_ARCHITECTURE = "architecture.yaml"
 _RECORD = "weights.json"
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8"}
 
@@ -75,6 +79,16 @@ class Stored:
     bytes: int = 0
     folder: Path = Path()
 
+    def architecture(self) -> Architecture:
+        """The network that the weights belong to.
+
+        Raises:
+            WeightsError: if its file is not whole; says how to get the weights again.
+        """
+        file = self.folder / _ARCHITECTURE
+        with _whole(file, self.name):
+            return files.read(file)
+
     def arrays(self) -> dict[str, Array]:
         """``{"layer.parameter": array}``, read-only, mapped from the file.
 
@@ -106,6 +120,21 @@ def find(name: str) -> Stored | None:
     return _read(folder, name) if (folder / _RECORD).is_file() else None
 
 
+def needed(name: str) -> Stored:
+    """The weights of the backbone of that name, which must be at hand.
+
+    Raises:
+        WeightsError: if they are not, or cannot be read; says how to get them.
+    """
+    stored = find(name)
+    if stored is None:
+        raise WeightsError(
+            f"backbone {name!r}: its weights must be on this machine, they are not: "
+            + how_to_get(name)
+        )
+    return stored
+
+
 def installed() -> tuple[Stored, ...]:
     """All weights that are at hand, by name.
 
@@ -117,7 +146,7 @@ def installed() -> tuple[Stored, ...]:
     return tuple(_read(folder, folder.name) for folder in whole)
 
 
-def keep(stored: Stored, arrays: Mapping[str, Array]) -> Stored:
+def keep(stored: Stored, architecture: Architecture, arrays: Mapping[str, Array]) -> Stored:
     """Write weights into the store, in place of those that are there under that name.
 
     ``sha256``, ``bytes`` and ``folder`` are filled in.
@@ -126,19 +155,13 @@ def keep(stored: Stored, arrays: Mapping[str, Array]) -> Stored:
         StorageError: if the disk is full or not writable.
     """
     folder = weights_folder() / folder_name(stored.name)
-    part = folder.with_name(f"{folder.name}.{uuid.uuid4().hex}.part")
-    with storing(folder):
-        part.mkdir(parents=True)
-        remove_stale(folder.parent)
-        try:
-            _save(part / _ARRAYS, arrays)
-            size = (part / _ARRAYS).stat().st_size
-            whole = replace(stored, sha256=sha256_of(part / _ARRAYS), bytes=size, folder=folder)
-            _write_record(part / _RECORD, whole)
-            remove(stored.name)
-            part.rename(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
+    with filling(folder) as part:
+        _save(part / _ARRAYS, arrays)
+        (part / _ARCHITECTURE).write_text(files.to_yaml(architecture), encoding="utf-8")
+        size = (part / _ARRAYS).stat().st_size
+        whole = replace(stored, sha256=sha256_of(part / _ARRAYS), bytes=size, folder=folder)
+        _write_record(part / _RECORD, whole)
+        remove(stored.name)
     return whole
 
 
@@ -238,7 +261,7 @@ def _whole(file: Path, name: str) -> Iterator[None]:
         first = error.errors()[0]
         said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise _not_whole(file, name, said) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise _not_whole(file, name, error) from error
 
 

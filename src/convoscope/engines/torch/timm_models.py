@@ -6,13 +6,17 @@ A source names one for good: ``"timm/resnet18.a1_in1k"``, architecture and the t
 from __future__ import annotations
 
 import difflib
+import sys
+from collections.abc import Mapping
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.protocol import Shape
+from convoscope.arrays import FloatArray
 from convoscope.engines.published import Blueprint, Published
 from convoscope.engines.torch.hooks import watching
 from convoscope.engines.torch.survey import survey
@@ -94,6 +98,22 @@ def blueprint(source: str, input_shape: Shape, *, cut: str) -> Blueprint:
     )
     shapes = {f"{TRUNK}.{path}": tuple(tensor.shape) for path, tensor in trunk.tensors()}
     return Blueprint(architecture, shapes)
+
+
+def renamed(source: str, arrays: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """A publisher's own names and layouts (DINOv2's, Facebook's ViTs) turned into timm's, where
+    timm knows how; else the same arrays.
+    """
+    module = make_module(source)
+    rename = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)
+    if rename is None:
+        return dict(arrays)
+    tensors = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+    try:
+        found = rename(tensors, module)
+    except (KeyError, RuntimeError, ValueError, TypeError, IndexError, AttributeError):
+        return dict(arrays)  # another network's; whoever compares the names says so
+    return {name: tensor.numpy() for name, tensor in found.items() if isinstance(tensor, Tensor)}
 
 
 def _config(name: str) -> Any:
