@@ -16,6 +16,7 @@ MARK = "<!-- what follows is written by docs/codemap.py -->"
 # The floors from the top, as the import contract in pyproject.toml has them.
 FLOORS = [
     "cli",
+    "experiments",
     "jobs",
     "report",
     "transfer",

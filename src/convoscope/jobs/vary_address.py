@@ -15,7 +15,7 @@ from convoscope.jobs.request import TrainRequest
 _HELD = frozenset(
     {"data", "seed", "split", "validation", "test", "group_by", "skip_unreadable", "allow_leak"}
     | {"image_column", "label_column", "split_column", "image_root", "image_shape"}
-    | {"image_layout", "set", "from_run", "watch"}
+    | {"image_layout", "label_pattern", "combine_labels", "set", "from_run", "watch"}
 )
 _BY_NAME = ("rate", "head_weight")
 

@@ -110,7 +110,12 @@ def _with_base(
     factor: Factor, space: Space, base: TrainRequest, architecture: Architecture
 ) -> Factor:
     if factor.address is not None:
-        own = own_value(factor.address, base, architecture)
+        try:
+            own = own_value(factor.address, base, architecture)
+        except UnknownNameError:
+            if _varies_model(space):  # it may be in another network
+                return factor
+            raise
         name = AS_IT_IS if own is None and factor.address.startswith("model") else value_text(own)
     else:
         empty = [level.name for level in factor.levels if not level.changes]
@@ -120,6 +125,11 @@ def _with_base(
         return factor
     rest = [level for level in factor.levels if level.name != name]
     return replace(factor, levels=(*(first or [Level(name=name)]), *rest))
+
+
+def _varies_model(space: Space) -> bool:
+    changes = (level.changes for factor in space.factors for level in factor.levels)
+    return any("model" in change for change in changes)
 
 
 def _check_addresses(

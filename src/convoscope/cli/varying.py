@@ -1,0 +1,201 @@
+"""What ``convoscope vary`` does: the job with live progress, its page, the summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from convoscope import experiments
+from convoscope.cli import tables
+from convoscope.cli.failures import INTERRUPTED
+from convoscope.cli.interrupt import Stopper, stopping_on_ctrl_c
+from convoscope.cli.progress import Display, display, duration
+from convoscope.jobs.side_by_side import Ended, Moved, News
+from convoscope.jobs.vary import Begun, Watching, resume, vary
+from convoscope.jobs.vary_compare import compare
+from convoscope.jobs.vary_space import Space, from_sets, joined, read_space
+from convoscope.report import vary_page, wording
+from convoscope.runs import Run
+from convoscope.runs.variations import Variations
+
+_LOOK = 1000  # a bar of whole numbers for parts of epochs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How much the command says, whether it writes a page, and whose test figures it shows."""
+
+    is_quiet: bool
+    with_report: bool
+    as_json: bool = False
+    shows_all: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the command line says of the variations."""
+
+    sets: tuple[str, ...]
+    named: str | None
+    is_one_at_a_time: bool
+
+    def space(self) -> Space:
+        """What that means."""
+        own = from_sets(self.sets)
+        if self.named is not None:
+            own = joined(read_space(experiments.variations_file(self.named)), own)
+        return replace(own, combine="one-at-a-time") if self.is_one_at_a_time else own
+
+    def words(self) -> tuple[str, ...]:
+        """The words of the command line that say it."""
+        words = [word for text in self.sets for word in ("--set", text)]
+        words += [] if self.named is None else ["--named", self.named]
+        return (*words, *(["--one-at-a-time"] if self.is_one_at_a_time else []))
+
+
+def start(
+    said: Said,
+    data: str | None,
+    model: str | None,
+    given: dict[str, Any],
+    *,
+    jobs: str,
+    manner: Manner,
+) -> int:
+    """Vary anew; gives the exit code."""
+    space = said.space()
+
+    def work(watching: Watching) -> Run:
+        return vary(
+            space, data, model=model, jobs=jobs, words=said.words(), watching=watching, **given
+        )
+
+    return _carry_out(work, manner)
+
+
+def go_on(run: Path, *, jobs: str, manner: Manner) -> int:
+    """Go on with variations; gives the exit code."""
+    return _carry_out(lambda watching: resume(run, watching, jobs=jobs), manner)
+
+
+def _carry_out(work: Callable[[Watching], Run], manner: Manner) -> int:
+    run = watched(work, is_quiet=manner.is_quiet)
+    if run.record().status == "interrupted":
+        tables.say(f"run     {run.path}")
+        tables.say(f"interrupted; go on with  convoscope vary --resume {run.path}")
+        return INTERRUPTED
+    found = compare(run, shows_all_tests=manner.shows_all)
+    if manner.with_report:
+        vary_page.write(run, found)
+    if manner.as_json:
+        page = str(run.report_file) if manner.with_report else None
+        content = {"run": str(run.path), "report": page, **found.to_json()}
+        tables.say(json.dumps(content, indent=2, ensure_ascii=False))
+        return 0
+    summarise(found)
+    tables.say(f"run     {run.path}")
+    if manner.with_report:
+        tables.say(f"report  {run.report_file}")
+    return 0
+
+
+def watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:
+    """Do the work with live progress; Ctrl-C stops it cleanly."""
+    console = tables.console(is_error=True)
+    with stopping_on_ctrl_c() as stopper, display(console, is_quiet=is_quiet) as show:
+        progress = _Progress(show, stopper)
+        return work(
+            Watching(
+                begun=progress.begun,
+                news=progress.news,
+                progress=show.stage,
+                should_stop=stopper.should_stop,
+            )
+        )
+
+
+class _Progress:
+    """Follows trainings that go on side by side."""
+
+    def __init__(self, show: Display, stopper: Stopper) -> None:
+        self._show, self._stopper = show, stopper
+        self._total = self._ended = 0
+        self._shares: dict[str, float] = {}
+
+    def begun(self, begun: Begun) -> None:
+        """Say how much there is to do, and what cannot be done."""
+        self._stopper.is_training = True
+        self._total = begun.trainings
+        for line in begun_lines(begun):
+            self._show.say(line)
+
+    def news(self, news: News) -> None:
+        """Move the bar; say how a training ended."""
+        if isinstance(news, Moved):
+            self._shares[news.task.name] = min(1.0, news.done / news.epochs)
+        if isinstance(news, Ended):
+            self._ended += 1
+            self._shares[news.task.name] = 1.0
+            self._show.say(ended_line(news, self._ended, self._total))
+        done = sum(self._shares.values()) / max(1, self._total)
+        # Never whole: the bar of a stage says then how many images are done.
+        self._show.stage("training", min(_LOOK - 1, int(_LOOK * done)), _LOOK)
+
+
+def begun_lines(begun: Begun) -> list[str]:
+    """How many trainings there are, about how long they take, and what was refused and why."""
+    lines = [f"run {begun.run.path}"]
+    lines += [f"cannot be: {variant.label}: {variant.refusal}" for variant in begun.refused]
+    together = (
+        f"{begun.room.jobs} at a time with {wording.counted(begun.room.threads, 'thread')} each"
+        if begun.room.jobs > 1
+        else f"one after the other with {wording.counted(begun.room.threads, 'thread')}"
+    )
+    about = "" if begun.seconds is None else f", about {duration(begun.seconds)} at most"
+    counted = wording.counted(begun.variants, "variant")
+    return [*lines, f"{counted}, {begun.trainings} trainings, {together}{about}"]
+
+
+def ended_line(ended: Ended, done: int, total: int) -> str:
+    """How a training ended."""
+    name = ended.task.name.removeprefix("variants/")
+    said = f": {ended.reason}" if ended.reason else ""
+    return f"{done}/{total}  {name}  {ended.status}{said}"
+
+
+def summarise(found: Variations) -> None:
+    """Print the table and the sentences."""
+    table = tables.plain_table(
+        *("", "variant", "val. accuracy", f"{found.level:.0%} interval", "sd of seeds"),
+        *("val. loss", "train loss", "gap", "parameters", "MACs", "training"),
+        left=2,
+    )
+    for one in found.trained:
+        mark = "*" if one.number == found.chosen else ""
+        table.add_row(
+            f"{one.number}{mark}",
+            one.variant.label,
+            tables.number(one.validation),
+            tables.interval(one.validation),
+            "-" if one.spread is None else f"{one.spread.sd:.4f}",
+            f"{one.validation_loss:.4f}",
+            f"{one.train_loss:.4f}",
+            f"{one.gap:+.4f}",
+            f"{one.parameters:,}",
+            f"{one.macs:,}",
+            duration(one.seconds),
+        )
+    tables.out().print(table)
+    for contrast in found.contrasts:
+        tables.say(contrast.sentence)
+    for tested in found.tested:
+        name = found.numbered(tested.number).variant.label
+        tables.say(
+            f"test    {name}: {tables.number(tested.accuracy)}, {found.level:.0%} interval "
+            f"{tables.interval(tested.accuracy)}, {tested.images:,} images"
+        )
+    for note in found.notes:
+        tables.say(f"note: {note}")

@@ -1,0 +1,248 @@
+"""Variations of one training beside one another, as one self-contained page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from convoscope import disk
+from convoscope.errors import ReconciliationError
+from convoscope.metrics.intervals import Figure
+from convoscope.metrics.paired import Paired
+from convoscope.pictures.bars import interval_bar
+from convoscope.pictures.curves import Colour, Curve, learning_curves
+from convoscope.pictures.differences import DifferenceRow, difference_chart
+from convoscope.pictures.trade_off import Point, trade_off
+from convoscope.report import wording
+from convoscope.report.shell import fill
+from convoscope.runs.store import Run
+from convoscope.runs.variations import Contrast, Trained, Variations
+
+_COLOURS: tuple[Colour, ...] = ("blue", "orange", "green", "purple")
+_MOST_CURVES = 2 * len(_COLOURS)
+_COSTS = (
+    ("multiply-accumulates per picture", "macs"),
+    ("parameters", "parameters"),
+    ("seconds of training", "seconds"),
+)
+_CURVES = (
+    ("train_loss", "training loss", "nats", False),
+    ("validation_loss", "validation loss", "nats", False),
+    ("validation_accuracy", "validation accuracy", "", True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactorSection:
+    """One thing that was varied: sentences, a chart of differences, learning curves."""
+
+    name: str
+    contrasts: tuple[Contrast, ...]
+    differences: Markup | None
+    curves: tuple[tuple[str, Markup], ...]
+    hidden: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extra:
+    """A further section of the page, written by whoever knows more than variations say.
+
+    ``body`` is HTML that is safe as it stands.
+    """
+
+    id: str
+    title: str
+    body: Markup
+
+
+def write(run: Run, found: Variations, extras: Sequence[Extra] = (), title: str = "") -> Path:
+    """Write the run's ``report.html``, all of it or nothing.
+
+    Raises:
+        ReconciliationError: if two figures disagree.
+        StorageError: if the disk is full or not writable.
+    """
+    disk.write_text(run.report_file, render(run, found, extras, title))
+    return run.report_file
+
+
+def render(run: Run, found: Variations, extras: Sequence[Extra] = (), title: str = "") -> str:
+    """The page as text."""
+    _reconcile(found)
+    record = run.record()
+    return fill(
+        "vary.html",
+        styles=("compare.css", "vary.css"),
+        run={"name": run.name},
+        title=title,
+        record=record,
+        found=found,
+        chosen=found.numbered(found.chosen),
+        headline=headline(found),
+        bars={one.number: _bar(one.validation) for one in found.trained},
+        costs=_costs(found),
+        factors=tuple(_factor(found, name) for name in found.factors),
+        extras=extras,
+        command=record.command,
+    )
+
+
+def headline(found: Variations) -> tuple[str, ...]:
+    """Which variant is best on validation images, which it is not told apart from, and its test."""
+    chosen = found.numbered(found.chosen)
+    said = [
+        f"{chosen.variant.label}: the best of {len(found.trained)} variants, "
+        f"{wording.share(chosen.validation.value)} of "
+        f"{wording.counted(found.images, 'validation picture')} named right"
+    ]
+    others = [found.numbered(number) for number in found.level_with_chosen]
+    if len(others) == len(found.trained) - 1 and others:
+        said.append("None of the others can be told apart from it by these pictures and seeds.")
+    elif others:
+        said.append(
+            f"Not to be told apart from it: {wording.together([_number(one) for one in others])}."
+        )
+    for tested in found.tested:
+        if tested.number == found.chosen:
+            said.append(
+                f"On {wording.counted(tested.images, 'test picture')}, which chose nothing, it "
+                f"names {wording.share(tested.accuracy.value)} right, interval "
+                f"{wording.interval(tested.accuracy)}."
+            )
+    return tuple(said)
+
+
+def points(paired: Paired) -> str:
+    """``+1.2 (−0.3 to +2.7)``: a difference of shares in percentage points."""
+    low, high = paired.interval
+    return f"{_signed(100 * paired.value)} ({_signed(100 * low)} to {_signed(100 * high)})"
+
+
+def _number(one: Trained) -> str:
+    return f"{one.number} ({one.variant.label})"
+
+
+def _bar(figure: Figure) -> Markup:
+    if figure.value is None or figure.low is None or figure.high is None:
+        return Markup("")
+    return interval_bar(figure.value, figure.low, figure.high)
+
+
+def _costs(found: Variations) -> tuple[tuple[str, Markup], ...]:
+    """Accuracy against each cost in which the variants differ."""
+    charts = []
+    for name, field in _COSTS:
+        known = [(one, float(getattr(one, field))) for one in found.trained]
+        known = [(one, cost) for one, cost in known if cost > 0]
+        if len({value for _, value in known}) > 1:
+            charts.append((name, trade_off([_point(o, v, found) for o, v in known], cost=name)))
+    return tuple(charts)
+
+
+def _point(one: Trained, cost: float, found: Variations) -> Point:
+    figure = one.validation
+    return Point(
+        name=str(one.number),
+        cost=cost,
+        value=figure.value or 0.0,
+        low=figure.low or 0.0,
+        high=figure.high or 0.0,
+        is_main=one.number == found.chosen,
+    )
+
+
+def _factor(found: Variations, name: str) -> FactorSection:
+    contrasts = tuple(contrast for contrast in found.contrasts if contrast.factor == name)
+    shown = _one_per_level(found, name)
+    return FactorSection(
+        name=name,
+        contrasts=contrasts,
+        differences=_differences(contrasts) if contrasts else None,
+        curves=_charts(shown[:_MOST_CURVES], name),
+        hidden=max(0, len(shown) - _MOST_CURVES),
+    )
+
+
+def _one_per_level(found: Variations, name: str) -> list[Trained]:
+    """For each level the variant whose other levels are the first ones, as far as it was trained.
+
+    Those of a grid that are missing leave another that shares as many of them.
+    """
+    shown = []
+    for level in found.factors[name]:
+        with_level = [one for one in found.trained if one.variant.levels[name] == level]
+        shown += sorted(with_level, key=lambda one: _changes_besides(found, one, name))[:1]
+    return shown
+
+
+def _changes_besides(found: Variations, one: Trained, name: str) -> int:
+    return sum(
+        level != found.factors[factor][0]
+        for factor, level in one.variant.levels.items()
+        if factor != name
+    )
+
+
+def _differences(contrasts: Sequence[Contrast]) -> Markup:
+    return difference_chart(
+        [
+            DifferenceRow(
+                first=contrast.against,
+                second=contrast.level,
+                value=contrast.accuracy.value,
+                low=contrast.accuracy.interval.low,
+                high=contrast.accuracy.interval.high,
+                is_more_than_noise=contrast.is_more_than_noise,
+            )
+            for contrast in contrasts
+        ]
+    )
+
+
+def _charts(shown: Sequence[Trained], name: str) -> tuple[tuple[str, Markup], ...]:
+    charts = []
+    for key, score, unit, is_share in _CURVES:
+        measured = [one for one in shown if any(map(math.isfinite, one.curves[key]))]
+        last = max((len(one.curves[key]) for one in measured), default=0)
+        if last:
+            curves = [
+                Curve(
+                    name=one.variant.levels[name],
+                    values=[*one.curves[key], *[math.nan] * (last - len(one.curves[key]))],
+                    colour=_COLOURS[place % len(_COLOURS)],
+                    is_dashed=place >= len(_COLOURS),
+                )
+                for place, one in enumerate(measured)
+            ]
+            chart = learning_curves(
+                list(range(1, last + 1)), curves, score=score, unit=unit, is_share=is_share
+            )
+            charts.append((key, chart))
+    return tuple(charts)
+
+
+def _reconcile(found: Variations) -> None:
+    """Each contrast of one pair is the difference of two rows of the table."""
+    rows = {tuple(sorted(o.variant.levels.items())): o for o in found.trained}
+    for contrast in found.contrasts:
+        for levels, one in rows.items():
+            said = dict(levels)
+            other = rows.get(tuple(sorted({**said, contrast.factor: contrast.against}.items())))
+            is_pair = contrast.pairs == 1 and said[contrast.factor] == contrast.level
+            if not is_pair or other is None or len(one.runs) != len(other.runs):
+                continue
+            gap = (one.validation.value or 0.0) - (other.validation.value or 0.0)
+            if abs(gap - contrast.accuracy.value) > 1e-9:
+                raise ReconciliationError(
+                    f"{contrast.factor} {contrast.level}: the difference of two variants must be "
+                    f"that of their rows, got {contrast.accuracy.value} and {gap}: compare again"
+                )
+
+
+def _signed(value: float) -> str:
+    rounded = round(value, 1)
+    return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded):.1f}"
