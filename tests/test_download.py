@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from tests.serving import Server, serving
 
 from convoscope.arrays import generator
 from convoscope.download import fetch
@@ -25,76 +23,9 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
 
 
-@dataclass
-class Server:
-    """One file, and how it is served; ``asked`` are the Range headers of the requests so far."""
-
-    content: bytes = CONTENT
-    etag: str | None = '"one"'
-    knows_ranges: bool = True
-    cut_after: list[int] = field(default_factory=list)
-    status: int = 200
-    says_length: bool = True
-    asked: list[str | None] = field(default_factory=list)
-    url: str = ""
-
-    def answer(self, handler: BaseHTTPRequestHandler) -> None:
-        asked = handler.headers["Range"]
-        self.asked.append(asked)
-        if self.status != 200:
-            handler.send_error(self.status)
-            return
-        start = self._start(handler)
-        if start and start >= len(self.content):
-            handler.send_response(416)
-            handler.send_header("Content-Range", f"bytes */{len(self.content)}")
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
-            return
-        handler.send_response(206 if start else 200)
-        if start:
-            end = len(self.content) - 1
-            handler.send_header("Content-Range", f"bytes {start}-{end}/{len(self.content)}")
-        if self.etag:
-            handler.send_header("ETag", self.etag)
-        if self.says_length:
-            handler.send_header("Content-Length", str(len(self.content) - start))
-        handler.end_headers()
-        stop = self.cut_after.pop(0) if self.cut_after else len(self.content)
-        handler.wfile.write(self.content[start:stop])
-        handler.close_connection = True
-
-    def _start(self, handler: BaseHTTPRequestHandler) -> int:
-        match = re.fullmatch(r"bytes=(\d+)-", handler.headers["Range"] or "")
-        condition = handler.headers["If-Range"]
-        if match is None or not self.knows_ranges or condition not in (None, self.etag):
-            return 0
-        return int(match[1])
-
-
-@contextmanager
-def serving(server: Server) -> Iterator[Server]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            server.answer(self)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        server.url = f"http://127.0.0.1:{listening.server_port}/data.bin"
-        try:
-            yield server
-        finally:
-            listening.shutdown()
-            thread.join()
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with serving(Server()) as it:
+    with serving(Server(CONTENT)) as it:
         yield it
 
 
@@ -291,7 +222,7 @@ def test_a_server_that_stays_silent_is_not_waited_for_for_ever(
 
 def test_a_mirror_goes_on_where_another_one_broke_off(server: Server, file: Path) -> None:
     server.cut_after = [100_000, 200_000, 300_000]
-    with serving(Server(etag='"other"')) as mirror:
+    with serving(Server(CONTENT, etag='"other"')) as mirror:
         fetch([server.url, mirror.url], file, sha256=SHA256)
         assert mirror.asked == ["bytes=300000-"]
     assert_alone(file)

@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -56,6 +57,8 @@ def fetch(named: NamedSet, progress: Progress, *, anew: bool = False) -> Stored:
 
     stored = install(named, fill, anew=anew)
     shutil.rmtree(waiting, ignore_errors=True)
+    with suppress(OSError):  # another set is on its way
+        waiting.parent.rmdir()
     return stored
 
 
@@ -75,7 +78,9 @@ def copy(named: NamedSet, source: Path, progress: Progress, *, anew: bool = Fals
             f"{there.record.origin.place}: use it as it is, or add --replace"
         )
     if not source.exists():
-        raise DataError(f"{source}: there must be a copy of {named.name}, but there is nothing")
+        raise DataError(
+            f"{source}: there must be a copy of {named.name}, but there is nothing: check the path"
+        )
     archives = _archives(named, source)
     if archives:
         with placed(str(source)):

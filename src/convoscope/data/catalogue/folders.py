@@ -56,8 +56,8 @@ def _only(dataset: Dataset, classes: Sequence[str], title: str) -> Dataset:
     strange = [name for name in names if name not in classes]
     if strange:
         raise DataError(
-            f"{dataset.place}: the folders of {title} must be its classes, such as {classes[0]} and {classes[-1]}, "
-            f"found {strange[0]!r}: name the folder that holds the classes"
+            f"{dataset.place}: the folders of {title} must be its classes, such as {classes[0]} "
+            f"and {classes[-1]}, found {strange[0]!r}: name the folder that holds the classes"
         )
     lacking = len(classes) - len(names)
     if not lacking:
