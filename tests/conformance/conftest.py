@@ -17,6 +17,7 @@ from convoscope.architecture.branches import Adopted, AnyLayer, Parallel, Residu
 from convoscope.architecture.graph import Architecture, Head, walk
 from convoscope.architecture.layers import (
     Activation,
+    BatchNorm,
     Conv2d,
     Dense,
     Flatten,
@@ -37,7 +38,7 @@ def same(found: FloatArray, expected: FloatArray, *, relative: float = 1e-9) -> 
     assert found.shape == expected.shape
     scale = float(np.abs(expected).max(initial=0.0))
     difference = float(np.abs(found - expected).max(initial=0.0))
-    assert difference <= relative * scale + 1e-14, f"{difference} apart, at a scale of {scale}"
+    assert difference <= relative * scale + 1e-13, f"{difference} apart, at a scale of {scale}"
 
 
 def layer_cases() -> Iterator[tuple[str, Architecture]]:
@@ -155,12 +156,24 @@ def _around(layer: AnyLayer) -> Architecture:
 
 
 def _smallest(name: str, channels: int) -> Architecture:
-    for side in (28, 32, 64, 96, 128, 160):
+    for side in (28, 32, 40, 64, 96, 128, 160):
         try:
-            return make(name, input_shape=(channels, side, side))
+            architecture = make(name, input_shape=(channels, side, side))
         except ShapeError:
             continue
+        if not _norms_single_cells(architecture):
+            return architecture
     return make(name)
+
+
+def _norms_single_cells(architecture: Architecture) -> bool:
+    """Whether a batch norm reads maps of one cell: of a few images, a channel's values are then
+    often all equal, and rounding alone decides whether the ReLU behind it passes them.
+    """
+    return any(
+        isinstance(place.layer, BatchNorm) and place.output_shape[1:] == (1, 1)
+        for place in walk(architecture)
+    )
 
 
 def _label(value: object) -> str:

@@ -17,6 +17,7 @@ from convoscope.architecture.zoo.coursework import (
     two_conv,
 )
 from convoscope.architecture.zoo.flexible import flexible
+from convoscope.architecture.zoo.mobile import mobilenet_v2, squeezenet1_0
 from convoscope.architecture.zoo.recommended import four_heads, own_net, small
 from convoscope.errors import SettingsError, placed, unknown_name
 
@@ -40,8 +41,10 @@ ZOO: dict[str, Entry] = {
     "four-heads": Entry(four_heads, (3, 28, 28), "length, width, colour and angle of a line"),
     "given-net": Entry(given_net, (1, 28, 28), "one 7x7 convolution and 1024 dense units"),
     "lenet-5": Entry(lenet_5, (1, 28, 28), "the classic for digits"),
+    "mobilenet_v2": Entry(mobilenet_v2, (3, 224, 224), "52 convolutions, 3.5 million parameters"),
     "own-net": Entry(own_net, (1, 28, 28), "6 convolutions for digits and lines"),
     "small": Entry(small, (3, 128, 128), "a first network for photographs, from scratch"),
+    "squeezenet1_0": Entry(squeezenet1_0, (3, 224, 224), "8 fire modules, 1.2 million parameters"),
     "two-conv": Entry(two_conv, (3, 224, 224), "2 convolutions and 389 million parameters"),
     "vgg11": Entry(vgg11, (3, 224, 224), "8 convolutions and 3 dense layers"),
     "vgg16": Entry(vgg16, (3, 224, 224), "13 convolutions and 3 dense layers"),

@@ -1,0 +1,1 @@
+"""By which names, and in which layouts, others keep the parameters that we know."""
