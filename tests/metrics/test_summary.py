@@ -141,7 +141,7 @@ def test_the_json_has_the_documented_keys(
 ) -> None:
     predictions = make_predictions(label=make_head(60, 6, unknown=3))
     content = json.loads(json.dumps(summarise(predictions).to_json(), allow_nan=False))
-    assert list(content) == ["split", "images", "level", "loss", "heads", "whole"]
+    assert list(content) == ["split", "images", "independent", "level", "loss", "heads", "whole"]
     assert list(content["whole"]) == ["n", "correct", "accuracy"]
     head = content["heads"]["label"]
     assert set(head) == {

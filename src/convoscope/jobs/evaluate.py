@@ -12,6 +12,7 @@ import numpy as np
 
 from convoscope.arrays import IntArray
 from convoscope.data.cache import Decoded, decode
+from convoscope.data.copies import belonging
 from convoscope.data.dataset import SPLIT_NAMES, Dataset
 from convoscope.data.sources import open_dataset
 from convoscope.data.splits import read_splits
@@ -84,6 +85,7 @@ def _own_splits(run: Run, network: Network, progress: Progress) -> _Tested:
             f"{asked.data} have changed since: put them back, or name other data"
         )
     splits = read_splits(run.split_file, decoded.dataset)
+    groups = belonging(decoded)
     said = [
         predictions_of(
             network,
@@ -91,6 +93,7 @@ def _own_splits(run: Run, network: Network, progress: Progress) -> _Tested:
             decoded.dataset,
             indices,
             split=split,
+            groups=groups,
             batch_size=asked.batch,
             progress=progress,
         )
@@ -119,6 +122,7 @@ def _other_data(
         ids=decoded.dataset.ids,
         labels=labels,
         class_names=names,
+        groups=belonging(decoded),
     )
     return _Tested((said,), decoded, is_own=False)
 

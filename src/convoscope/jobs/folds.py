@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from convoscope.data.cache import Decoded
+from convoscope.data.copies import copies
 from convoscope.data.dataset import OUT_OF_FOLD
 from convoscope.data.folds import check_folds, is_divided_as_in, make_folds, write_folds
 from convoscope.data.splits import Splits
@@ -116,15 +117,20 @@ def _write_pooled(run: Run, prepared: Prepared) -> None:
     """What each fold said of its test images as one split, in the order of the data."""
     dataset = prepared.dataset
     rows = {name: row for row, name in enumerate(dataset.ids)}
-    pooled = pool([fold.predictions("test") for fold in parts_of(run)], dataset.ids)
+    said = [fold.predictions("test") for fold in parts_of(run)]
+    pooled = pool(said, dataset.ids, groups=copies(prepared.decoded))
     run.write_predictions(pooled)
     shown = pictures_needed([pooled])
     pictures = prepared.decoded.images[np.array([rows[name] for name in shown], dtype=np.int64)]
     run.write_samples(shown, shrink(pictures))
 
 
-def pool(said: Sequence[Predictions], ids: Sequence[str]) -> Predictions:
+def pool(
+    said: Sequence[Predictions], ids: Sequence[str], *, groups: tuple[str, ...] | None = None
+) -> Predictions:
     """The predictions of all folds as one split, in the order of ``ids``, each image once.
+
+    ``groups`` names for each of the ids what it belongs to.
 
     Raises:
         RunError: if an image was tested by no fold, or by two.
@@ -150,6 +156,7 @@ def pool(said: Sequence[Predictions], ids: Sequence[str]) -> Predictions:
             )
             for head in first
         },
+        groups=groups,
     )
 
 

@@ -43,10 +43,15 @@ def predictions_of(
     indices: IntArray,
     *,
     split: str,
+    groups: Sequence[str] | None = None,
     batch_size: int = 64,
     progress: Progress = unwatched,
 ) -> Predictions:
-    """What the network says of those images of the data set, with their labels."""
+    """What the network says of those images of the data set, with their labels.
+
+    ``groups`` names for every image of the data set what it belongs to, as in
+    :func:`convoscope.data.copies.belonging`.
+    """
     found = logits_of(network, images, indices, batch_size=batch_size, progress=progress)
     return label(
         found,
@@ -55,6 +60,7 @@ def predictions_of(
         ids=[dataset.ids[index] for index in indices],
         labels={head: dataset.labels[head][indices] for head in found},
         class_names=dataset.class_names,
+        groups=None if groups is None else [groups[index] for index in indices],
     )
 
 
@@ -66,8 +72,13 @@ def label(
     ids: Sequence[str],
     labels: Mapping[str, IntArray],
     class_names: Mapping[str, Sequence[str]],
+    groups: Sequence[str] | None = None,
 ) -> Predictions:
-    """Logits per head with the labels, names and kind of output that belong to them."""
+    """Logits per head with the labels, names and kind of output that belong to them.
+
+    ``groups`` (N,) are kept if two of these images belong together.
+    """
+    is_shared = groups is not None and len(set(groups)) < len(groups)
     return Predictions(
         split=split,
         ids=tuple(ids),
@@ -80,4 +91,5 @@ def label(
             )
             for head, found in logits.items()
         },
+        groups=tuple(groups) if groups is not None and is_shared else None,
     )

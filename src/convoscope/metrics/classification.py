@@ -81,12 +81,16 @@ def head_accuracy(head: HeadPredictions) -> float:
 
 def whole_right(predictions: Predictions) -> Array:
     """(M,) bool: whether all heads are right, for the M images whose labels are all known."""
-    shape = (len(predictions.ids),)
-    are_known, right = np.ones(shape, dtype=bool), np.ones(shape, dtype=bool)
+    right = np.ones(len(predictions.ids), dtype=bool)
     for head in predictions.heads.values():
-        are_known &= head.labels >= 0
         right &= head.predicted() == head.labels
-    return right[are_known]
+    return right[whole_known(predictions)]
+
+
+def whole_known(predictions: Predictions) -> Array:
+    """(N,) bool: of which images all labels are known."""
+    labels = [head.labels for head in predictions.heads.values()]
+    return np.asarray((np.stack(labels) >= 0).all(axis=0))
 
 
 def whole_accuracy(predictions: Predictions) -> float:
@@ -167,6 +171,11 @@ class CellCounts:
         self._classes = len(matrix)
         self._rows, self._columns = np.nonzero(matrix)
         self.cells = matrix[self._rows, self._columns]
+
+    def of_images(self, labels: IntArray, predicted: IntArray) -> IntArray:
+        """(N,) in which of the filled cells each image lies."""
+        filled = self._rows * self._classes + self._columns
+        return np.searchsorted(filled, labels * self._classes + predicted)
 
     def __call__(self, resampled: IntArray) -> Counts:
         """(R, M) counts of the filled cells to :class:`Counts` of (R, K)."""

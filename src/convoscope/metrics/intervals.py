@@ -44,8 +44,10 @@ class Figure:
 UNDEFINED = Figure(None, None, None)
 
 
-def wilson(successes: float, n: int, level: float = LEVEL) -> Interval:
+def wilson(successes: float, n: float, level: float = LEVEL) -> Interval:
     """The interval of a proportion, within [0, 1]; (0, 1) where nothing was tried.
+
+    Neither number need be whole: images that belong together are worth fewer than they are.
 
     Source: Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953, without continuity
     correction.

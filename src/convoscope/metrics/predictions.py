@@ -71,15 +71,24 @@ class HeadPredictions:
 class Predictions:
     """What a network said of the images of one split, per head; ``ids`` name the images.
 
+    ``groups``, where some images are not independent of others, names for each image what it
+    belongs to: copies of one picture, or pictures of one patient, have one name.
+
     Raises:
-        ShapeError: if a head speaks of another number of images.
+        ShapeError: if a head, or the groups, speak of another number of images.
     """
 
     split: str
     ids: tuple[str, ...]
     heads: Mapping[str, HeadPredictions]
+    groups: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.groups is not None and len(self.groups) != len(self.ids):
+            raise ShapeError(
+                f"{self.split} predictions: there must be one group per image, got "
+                f"{len(self.groups)} groups for {len(self.ids)} images: predict again"
+            )
         for name, head in self.heads.items():
             if len(head.labels) != len(self.ids):
                 raise ShapeError(

@@ -2,7 +2,7 @@
 
 ``SplitMetrics.to_json()`` is the stable form::
 
-    {"split", "images", "level", "loss": F,
+    {"split", "images", "independent", "level", "loss": F,
      "heads": {name: {
         "n", "correct", "loss": F, "accuracy": F, "balanced_accuracy": F, "top_k": {"3": F, ...},
         "macro" | "micro" | "weighted": {"precision": F, "recall": F, "f1": F},
@@ -14,7 +14,9 @@
      "whole": {"n", "correct", "accuracy": F}}       all heads right
 
 F is ``{"value", "low", "high"}``, all ``null`` where undefined. Proportions carry Wilson's
-interval, the rest a bootstrap's over images.
+interval, the rest a bootstrap's over images. Where images belong together - copies of a picture,
+pictures of a patient - ``independent`` is the number of such groups, and both kinds of interval
+count groups, see :mod:`convoscope.metrics.clusters`; else it is ``null``.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ from typing import Any
 import numpy as np
 
 from convoscope import notebook
-from convoscope.arrays import FloatArray, IntArray
+from convoscope.arrays import Array, FloatArray, IntArray
 from convoscope.errors import DivergedError
 from convoscope.metrics import calibration, classification
 from convoscope.metrics.calibration import CalibrationBin
 from convoscope.metrics.classification import CellCounts, Counts
+from convoscope.metrics.clusters import bootstrap_cells, cluster_sums, number_clusters, share
 from convoscope.metrics.intervals import (
     LEVEL,
     RESAMPLES,
@@ -39,7 +42,6 @@ from convoscope.metrics.intervals import (
     Interval,
     bootstrap,
     bootstrap_counts,
-    proportion,
 )
 from convoscope.metrics.predictions import HeadPredictions, Predictions
 
@@ -113,10 +115,13 @@ class WholeMetrics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitMetrics:
-    """One split's figures. ``loss`` adds up the heads' losses."""
+    """One split's figures. ``loss`` adds up the heads' losses; ``independent`` is the number of
+    groups that the intervals count, ``None`` where they count images.
+    """
 
     split: str
     images: int
+    independent: int | None
     level: float
     loss: Figure
     heads: Mapping[str, HeadMetrics]
@@ -127,6 +132,7 @@ class SplitMetrics:
         return {
             "split": self.split,
             "images": self.images,
+            "independent": self.independent,
             "level": self.level,
             "loss": self.loss.to_json(),
             "heads": {name: head.to_json() for name, head in self.heads.items()},
@@ -153,21 +159,24 @@ def summarise(
     """
     for name, head in predictions.heads.items():
         _check_finite(predictions.split, name, head)
-    means, loss = _means(predictions, level, resamples, seed)
+    clusters = None if predictions.groups is None else number_clusters(predictions.groups)
+    means, loss = _means(predictions, clusters, level, resamples, seed)
     right = classification.whole_right(predictions)
+    known = classification.whole_known(predictions)
     return SplitMetrics(
         split=predictions.split,
         images=len(predictions.ids),
+        independent=None if clusters is None else len(np.unique(clusters)),
         level=level,
         loss=loss,
         heads={
-            name: _head(head, means[name], level, resamples, seed)
+            name: _head(head, clusters, means[name], level, resamples, seed)
             for name, head in predictions.heads.items()
         },
         whole=WholeMetrics(
             n=len(right),
             correct=int(right.sum()),
-            accuracy=proportion(int(right.sum()), len(right), level),
+            accuracy=share(right, None if clusters is None else clusters[known], level),
         ),
     )
 
@@ -180,24 +189,29 @@ class _Means:
 
 
 def _head(
-    head: HeadPredictions, means: _Means, level: float, resamples: int, seed: int
+    head: HeadPredictions,
+    clusters: IntArray | None,
+    means: _Means,
+    level: float,
+    resamples: int,
+    seed: int,
 ) -> HeadMetrics:
     labelled = classification.known(head)
-    n, matrix = len(labelled.labels), classification.confusion(head)
-    correct = int(np.trace(matrix))
-    accuracy = proportion(correct, n, level)
-    averages, f1 = _from_counts(matrix, level, resamples, seed)
+    own = None if clusters is None else clusters[head.labels >= 0]
+    matrix = classification.confusion(head)
+    accuracy = share(labelled.predicted() == labelled.labels, own, level)
+    averages, f1 = _from_counts(matrix, labelled, own, level, resamples, seed)
     return HeadMetrics(
-        n=n,
-        correct=correct,
+        n=len(labelled.labels),
+        correct=int(np.trace(matrix)),
         loss=means.loss,
         accuracy=accuracy,
         balanced_accuracy=averages[1],
-        top_k=_top_k(labelled, level),
+        top_k=_top_k(labelled, own, level),
         macro=Averages(precision=averages[0], recall=averages[1], f1=averages[2]),
         micro=Averages(precision=accuracy, recall=accuracy, f1=accuracy),
         weighted=Averages(precision=averages[3], recall=accuracy, f1=averages[5]),
-        classes=_classes(head.class_names, classification.counts(matrix), f1, level),
+        classes=_classes(labelled, own, classification.counts(matrix), f1, level),
         confusion=tuple(tuple(row) for row in matrix.tolist()),
         calibration=Calibration(
             error=means.error, brier=means.brier, bins=calibration.calibration_bins(labelled)
@@ -206,7 +220,12 @@ def _head(
 
 
 def _from_counts(
-    matrix: IntArray, level: float, resamples: int, seed: int
+    matrix: IntArray,
+    labelled: HeadPredictions,
+    clusters: IntArray | None,
+    level: float,
+    resamples: int,
+    seed: int,
 ) -> tuple[list[Figure], list[Figure]]:
     """The six means and each class's F1."""
     cells = CellCounts(matrix)
@@ -214,55 +233,62 @@ def _from_counts(
     def figures(counted: Counts) -> FloatArray:
         return np.concatenate([classification.means(counted), classification.f1(counted)], axis=-1)
 
-    intervals = bootstrap_counts(
-        cells.cells,
-        lambda resampled: figures(cells(resampled)),
-        resamples=resamples,
-        level=level,
-        seed=seed,
-    )
+    def statistic(resampled: IntArray) -> FloatArray:
+        return figures(cells(resampled))
+
+    if clusters is None:
+        intervals = bootstrap_counts(
+            cells.cells, statistic, resamples=resamples, level=level, seed=seed
+        )
+    else:
+        intervals = bootstrap_cells(
+            cells.of_images(labelled.labels, labelled.predicted()),
+            clusters,
+            statistic,
+            resamples=resamples,
+            level=level,
+            seed=seed,
+        )
     values = figures(classification.counts(matrix))
     together = [_figure(*pair) for pair in zip(values.tolist(), intervals, strict=True)]
     return together[:6], together[6:]
 
 
 def _classes(
-    names: tuple[str, ...], counted: Counts, f1: list[Figure], level: float
+    labelled: HeadPredictions,
+    clusters: IntArray | None,
+    counted: Counts,
+    f1: list[Figure],
+    level: float,
 ) -> tuple[ClassMetrics, ...]:
-    columns = zip(
-        names,
-        counted.support.tolist(),
-        counted.predicted.tolist(),
-        counted.correct.tolist(),
-        f1,
-        strict=True,
-    )
+    labels, predicted = labelled.labels, labelled.predicted()
+    right = labels == predicted
+
+    def of(images: Array) -> Figure:
+        return share(right[images], None if clusters is None else clusters[images], level)
+
     return tuple(
         ClassMetrics(
             name=name,
-            support=support,
-            predicted=predicted,
-            correct=correct,
-            precision=proportion(correct, predicted, level),
-            recall=proportion(correct, support, level),
-            f1=class_f1,
+            support=int(counted.support[k]),
+            predicted=int(counted.predicted[k]),
+            correct=int(counted.correct[k]),
+            precision=of(predicted == k),
+            recall=of(labels == k),
+            f1=f1[k],
         )
-        for name, support, predicted, correct, class_f1 in columns
+        for k, name in enumerate(labelled.class_names)
     )
 
 
-def _top_k(labelled: HeadPredictions, level: float) -> dict[int, Figure]:
+def _top_k(labelled: HeadPredictions, clusters: IntArray | None, level: float) -> dict[int, Figure]:
     """Shares of images whose true class is among the k preferred, for each k below the classes."""
     ranks = classification.ranks(labelled)
-    return {
-        k: proportion(int((ranks < k).sum()), len(ranks), level)
-        for k in TOP_K
-        if k < len(labelled.class_names)
-    }
+    return {k: share(ranks < k, clusters, level) for k in TOP_K if k < len(labelled.class_names)}
 
 
 def _means(
-    predictions: Predictions, level: float, resamples: int, seed: int
+    predictions: Predictions, clusters: IntArray | None, level: float, resamples: int, seed: int
 ) -> tuple[dict[str, _Means], Figure]:
     """Loss, calibration error and Brier's score of each head, and the total loss.
 
@@ -277,6 +303,8 @@ def _means(
         return np.concatenate([total, *heads], axis=1)
 
     columns = np.concatenate(blocks, axis=1)
+    if clusters is not None:
+        columns = cluster_sums(columns, clusters)
     intervals = bootstrap(columns, figures, resamples=resamples, level=level, seed=seed)
     values = figures(columns.sum(axis=0, keepdims=True))[0].tolist()
     total, *rest = [_figure(*pair) for pair in zip(values, intervals, strict=True)]

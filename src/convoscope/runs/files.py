@@ -93,7 +93,9 @@ def write_arrays(run: Path, name: str, arrays: Mapping[str, Array]) -> None:
 
 
 def write_predictions(run: Path, name: str, predictions: Predictions) -> None:
-    """Write predictions as ``.npz``: the ids, and per head its classes, labels and logits."""
+    """Write predictions as ``.npz``: the ids, the groups where there are some, and per head its
+    classes, labels and logits.
+    """
     heads = [
         {"name": head, "classes": said.class_names, "output": said.output}
         for head, said in predictions.heads.items()
@@ -102,6 +104,8 @@ def write_predictions(run: Path, name: str, predictions: Predictions) -> None:
         "ids": np.array(predictions.ids, dtype=np.str_),
         "heads": np.array(json.dumps(heads)),
     }
+    if predictions.groups is not None:
+        arrays["groups"] = np.array(predictions.groups, dtype=np.str_)
     for head, said in predictions.heads.items():
         arrays[f"labels/{head}"] = said.labels
         arrays[f"logits/{head}"] = said.logits
@@ -129,6 +133,7 @@ def read_predictions(run: Path, name: str, split: str) -> Predictions:
                     )
                     for head in json.loads(str(arrays["heads"]))
                 },
+                groups=tuple(arrays["groups"].tolist()) if "groups" in arrays else None,
             )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise RunError(
