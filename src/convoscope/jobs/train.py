@@ -13,6 +13,7 @@ import numpy as np
 
 from convoscope.architecture.files import to_yaml
 from convoscope.arrays import FloatArray
+from convoscope.data.copies import belonging
 from convoscope.data.splits import write_splits
 from convoscope.errors import ConvoscopeError, DivergedError, RunError, StorageError
 from convoscope.jobs import environment
@@ -166,6 +167,7 @@ def _write_outcome(
     """The kept parameters, what the network says of each split with them, and its pictures."""
     run.write_parameters(parameters)
     kept = network.with_parameters(parameters)
+    groups = belonging(prepared.decoded)
     said = [
         predictions_of(
             kept,
@@ -173,6 +175,7 @@ def _write_outcome(
             prepared.dataset,
             indices,
             split=split,
+            groups=groups,
             batch_size=prepared.settings.batch_size,
             progress=progress,
         )
