@@ -106,7 +106,7 @@ def watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:
     """Do the work with live progress; Ctrl-C stops it cleanly."""
     console = tables.console(is_error=True)
     with stopping_on_ctrl_c() as stopper, display(console, is_quiet=is_quiet) as show:
-        progress = _Progress(show, stopper)
+        progress = _Progress(show, stopper, has_bar=console.is_terminal)
         return work(
             Watching(
                 begun=progress.begun,
@@ -120,8 +120,8 @@ def watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:
 class _Progress:
     """Follows trainings that go on side by side."""
 
-    def __init__(self, show: Display, stopper: Stopper) -> None:
-        self._show, self._stopper = show, stopper
+    def __init__(self, show: Display, stopper: Stopper, *, has_bar: bool) -> None:
+        self._show, self._stopper, self._has_bar = show, stopper, has_bar
         self._total = self._ended = 0
         self._shares: dict[str, float] = {}
 
@@ -140,9 +140,9 @@ class _Progress:
             self._ended += 1
             self._shares[news.task.name] = 1.0
             self._show.say(ended_line(news, self._ended, self._total))
-        done = sum(self._shares.values()) / max(1, self._total)
-        # Never whole: the bar of a stage says then how many images are done.
-        self._show.stage("training", min(_LOOK - 1, int(_LOOK * done)), _LOOK)
+        if self._has_bar:
+            done = sum(self._shares.values()) / max(1, self._total)
+            self._show.stage("training, per mille", min(_LOOK - 1, int(_LOOK * done)), _LOOK)
 
 
 def begun_lines(begun: Begun) -> list[str]:
@@ -177,7 +177,7 @@ def summarise(found: Variations) -> None:
         mark = "*" if one.number == found.chosen else ""
         table.add_row(
             f"{one.number}{mark}",
-            one.variant.label,
+            found.name_of(one.variant),
             tables.number(one.validation),
             tables.interval(one.validation),
             "-" if one.spread is None else f"{one.spread.sd:.4f}",
@@ -192,7 +192,7 @@ def summarise(found: Variations) -> None:
     for contrast in found.contrasts:
         tables.say(contrast.sentence)
     for tested in found.tested:
-        name = found.numbered(tested.number).variant.label
+        name = found.name_of(found.numbered(tested.number).variant)
         tables.say(
             f"test    {name}: {tables.number(tested.accuracy)}, {found.level:.0%} interval "
             f"{tables.interval(tested.accuracy)}, {tested.images:,} images"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from convoscope.pictures.axes import Scale, even_ticks, plain
+from convoscope.pictures.axes import Scale, even_ticks
+from convoscope.pictures.effects import signed
 from convoscope.pictures.svg import element, line, picture, text
 
 _WIDTH = 460.0
@@ -35,15 +36,15 @@ def difference_chart(rows: Sequence[DifferenceRow]) -> Markup:
     parts = []
     for tick in even_ticks(-reach, reach, 5):
         parts.append(line(at(tick), _TOP, at(tick), bottom, "axis" if tick == 0 else "grid"))
-        parts.append(text(at(tick), bottom + 18, _signed(tick), class_="middle small quiet"))
+        parts.append(text(at(tick), bottom + 18, signed(tick), class_="middle small quiet"))
     words = "points of accuracy"
     parts.append(text((_LEFT + _RIGHT) / 2, bottom + 38, words, class_="middle small quiet"))
     parts.append(text(at(0) - 10, 16, "← first ahead", class_="small quiet end"))
     parts.append(text(at(0) + 10, 16, "second ahead →", class_="small quiet"))
     drawn = [_row(row, at, _TOP + _ROW * (k + 0.5)) for k, row in enumerate(rows)]
     said = [
-        f"{row.second} less {row.first} {_signed(100 * row.value)} "
-        f"({_signed(100 * row.low)} to {_signed(100 * row.high)})"
+        f"{row.second} less {row.first} {signed(100 * row.value)} "
+        f"({signed(100 * row.low)} to {signed(100 * row.high)})"
         for row in rows
     ]
     return picture(
@@ -67,14 +68,6 @@ def _row(row: DifferenceRow, at: Scale, y: float) -> Markup:
             text(0, y + 4, f"{row.first} → {row.second}", class_=tone),
             band,
             element("circle", cx=at(100 * row.value), cy=y, r=4, class_=f"dot {tone}"),
-            text(_WIDTH, y + 4, _signed(round(100 * row.value, 1)), class_=f"end {tone}"),
+            text(_WIDTH, y + 4, signed(round(100 * row.value, 1)), class_=f"end {tone}"),
         ]
     )
-
-
-def _signed(points: float) -> str:
-    """``+4.5``, ``−2``, ``0``."""
-    rounded = round(points, 1)
-    if rounded == 0:
-        return "0"
-    return f"{'+' if rounded > 0 else '−'}{plain(abs(rounded))}"

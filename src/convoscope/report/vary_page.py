@@ -12,10 +12,9 @@ from markupsafe import Markup
 from convoscope import disk
 from convoscope.errors import ReconciliationError
 from convoscope.metrics.intervals import Figure
-from convoscope.metrics.paired import Paired
 from convoscope.pictures.bars import interval_bar
 from convoscope.pictures.curves import Colour, Curve, learning_curves
-from convoscope.pictures.differences import DifferenceRow, difference_chart
+from convoscope.pictures.effects import EffectRow, effect_chart
 from convoscope.pictures.trade_off import Point, trade_off
 from convoscope.report import wording
 from convoscope.report.shell import fill
@@ -95,7 +94,7 @@ def headline(found: Variations) -> tuple[str, ...]:
     """Which variant is best on validation images, which it is not told apart from, and its test."""
     chosen = found.numbered(found.chosen)
     said = [
-        f"{chosen.variant.label}: the best of {len(found.trained)} variants, "
+        f"{found.name_of(chosen.variant)}: the best of {len(found.trained)} variants, "
         f"{wording.share(chosen.validation.value)} of "
         f"{wording.counted(found.images, 'validation picture')} named right"
     ]
@@ -103,9 +102,8 @@ def headline(found: Variations) -> tuple[str, ...]:
     if len(others) == len(found.trained) - 1 and others:
         said.append("None of the others can be told apart from it by these pictures and seeds.")
     elif others:
-        said.append(
-            f"Not to be told apart from it: {wording.together([_number(one) for one in others])}."
-        )
+        names = wording.together([_numbered(found, one) for one in others])
+        said.append(f"Not to be told apart from it: {names}.")
     for tested in found.tested:
         if tested.number == found.chosen:
             said.append(
@@ -116,14 +114,8 @@ def headline(found: Variations) -> tuple[str, ...]:
     return tuple(said)
 
 
-def points(paired: Paired) -> str:
-    """``+1.2 (−0.3 to +2.7)``: a difference of shares in percentage points."""
-    low, high = paired.interval
-    return f"{_signed(100 * paired.value)} ({_signed(100 * low)} to {_signed(100 * high)})"
-
-
-def _number(one: Trained) -> str:
-    return f"{one.number} ({one.variant.label})"
+def _numbered(found: Variations, one: Trained) -> str:
+    return f"{one.number} ({found.name_of(one.variant)})"
 
 
 def _bar(figure: Figure) -> Markup:
@@ -188,11 +180,10 @@ def _changes_besides(found: Variations, one: Trained, name: str) -> int:
 
 
 def _differences(contrasts: Sequence[Contrast]) -> Markup:
-    return difference_chart(
+    return effect_chart(
         [
-            DifferenceRow(
-                first=contrast.against,
-                second=contrast.level,
+            EffectRow(
+                name=contrast.level,
                 value=contrast.accuracy.value,
                 low=contrast.accuracy.interval.low,
                 high=contrast.accuracy.interval.high,
@@ -241,8 +232,3 @@ def _reconcile(found: Variations) -> None:
                     f"{contrast.factor} {contrast.level}: the difference of two variants must be "
                     f"that of their rows, got {contrast.accuracy.value} and {gap}: compare again"
                 )
-
-
-def _signed(value: float) -> str:
-    rounded = round(value, 1)
-    return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded):.1f}"

@@ -213,6 +213,22 @@ class Variations:
     tested: tuple[Tested, ...]
     notes: tuple[str, ...]
 
+    @property
+    def is_grid(self) -> bool:
+        """Whether some variant changes several things at once."""
+        return any(len(self._changed(one.variant)) > 1 for one in self.trained)
+
+    def name_of(self, variant: PlannedVariant) -> str:
+        """What a reader calls it: all its levels, or what alone it changes."""
+        if self.is_grid or len(self.factors) == 1:
+            return variant.label
+        changed = self._changed(variant)
+        return f"{changed[0]} {variant.levels[changed[0]]}" if changed else "as it is"
+
+    def _changed(self, variant: PlannedVariant) -> list[str]:
+        """The factors whose level is not the first."""
+        return [f for f, level in variant.levels.items() if level != self.factors[f][0]]
+
     def numbered(self, number: int) -> Trained:
         """The variant of that number."""
         return next(trained for trained in self.trained if trained.number == number)
