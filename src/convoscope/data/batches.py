@@ -21,7 +21,7 @@ class Batch:
     known; ``indices`` (n,): which rows of the data set these are.
     """
 
-    images: ByteArray
+    images: Array
     labels: Mapping[str, Array] = field(default_factory=dict)
     indices: IntArray
 
@@ -37,7 +37,7 @@ class Batches:
 
     def __init__(
         self,
-        images: ByteArray,
+        images: Array,
         labels: Mapping[str, Array],
         indices: IntArray,
         *,
@@ -46,7 +46,8 @@ class Batches:
         policy: str | Policy = "none",
         workers: int | None = None,
     ) -> None:
-        """``images`` (N, H, W, C) uint8, ``labels`` per head (N,), ``indices`` (M,) rows.
+        """``images`` (N, H, W, C) uint8, or features of any type, which no policy can change;
+        ``labels`` per head (N,), ``indices`` (M,) rows.
 
         Raises:
             SettingsError: if the batch size is below 1.
@@ -79,7 +80,7 @@ class Batches:
 
         return ordered(prepare, _cut(order, self.batch_size), workers=self.workers, ahead=2)
 
-    def _augmented(self, rows: IntArray, epoch: int) -> ByteArray:
+    def _augmented(self, rows: IntArray, epoch: int) -> Array:
         """(n, H, W, C), contiguous and our own: the memory map stays as it is."""
         if not self.policy.changes:
             return np.asarray(self.images[rows])

@@ -20,13 +20,13 @@ from convoscope.errors import DataError, RunError, SettingsError, placed, unknow
 from convoscope.jobs.predictions import label, logits_of, predictions_of
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.settings import asked_request
+from convoscope.jobs.shown import thumbnails_of
 from convoscope.jobs.source import ReadingOptions, asked_dataset, reading
 from convoscope.jobs.trained import class_names, trained_network
 from convoscope.metrics.mistakes import picture_name, pictures_needed, pictures_of_mistakes
 from convoscope.metrics.predictions import Predictions
 from convoscope.metrics.summary import SplitMetrics, summarise
 from convoscope.network import Engine, Network
-from convoscope.pictures.thumbnails import shrink
 from convoscope.runs import Run, open_run
 
 
@@ -145,9 +145,7 @@ def _keep_pictures(run: Run, tested: _Tested) -> None:
     else:
         (said,) = tested.said
         shown = {picture_name(said.split, name): name for name in pictures_of_mistakes(said)}
-    rows = {name: row for row, name in enumerate(tested.decoded.dataset.ids)}
-    chosen = np.array([rows[name] for name in shown.values()], dtype=np.int64)
-    pictures = shrink(tested.decoded.images[chosen])
+    pictures = thumbnails_of(tested.decoded, shown.values())
     kept = run.samples() | dict(zip(shown, pictures, strict=True))
     if kept:
         run.write_samples(list(kept), np.stack(list(kept.values())))

@@ -20,9 +20,8 @@ from convoscope.jobs.prepare import Prepared, prepare_each, prepare_each_again
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest, defaults
 from convoscope.jobs.settings import asked_request, gathered
-from convoscope.metrics.mistakes import pictures_needed
+from convoscope.jobs.shown import write_shown
 from convoscope.metrics.predictions import HeadPredictions, Predictions
-from convoscope.pictures.thumbnails import shrink
 from convoscope.runs import Run, open_run
 from convoscope.runs.parts import CROSS_VALIDATION, parts_of
 from convoscope.runs.splitting import hashes_of
@@ -116,13 +115,10 @@ def _parts(prepared: Sequence[Prepared]) -> list[Part]:
 def _write_pooled(run: Run, prepared: Prepared) -> None:
     """What each fold said of its test images as one split, in the order of the data."""
     dataset = prepared.dataset
-    rows = {name: row for row, name in enumerate(dataset.ids)}
     said = [fold.predictions("test") for fold in parts_of(run)]
     pooled = pool(said, dataset.ids, groups=copies(prepared.decoded))
     run.write_predictions(pooled)
-    shown = pictures_needed([pooled])
-    pictures = prepared.decoded.images[np.array([rows[name] for name in shown], dtype=np.int64)]
-    run.write_samples(shown, shrink(pictures))
+    write_shown(run, prepared.decoded, [pooled])
 
 
 def pool(

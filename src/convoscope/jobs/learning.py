@@ -20,8 +20,10 @@ from convoscope.jobs.recorder import Recorder
 from convoscope.metrics.predictions import Predictions
 from convoscope.network import HeadLoss, Network
 from convoscope.runs import open_run
+from convoscope.training import epoch
 from convoscope.training.loop import fit
 from convoscope.training.outcome import FitResult
+from convoscope.transfer.view_batches import ViewBatches
 
 FreshNetwork: TypeAlias = tuple[Network, tuple[str, ...]]
 """A network to train, and sentences on where its parameters come from."""
@@ -30,19 +32,23 @@ FreshNetwork: TypeAlias = tuple[Network, tuple[str, ...]]
 def fresh_network(prepared: Prepared) -> FreshNetwork:
     """The network that training starts from.
 
+    Of a pretrained one it is what its frozen front leaves to be taught.
+
     Raises:
         WeightsError: if the run to start from has no parameter that fits.
         UnknownNameError: if a learning rate is for parameters that are not there.
     """
     request = prepared.request
     network = engines.build(
-        prepared.architecture,
-        preprocessing=prepared.preprocessing,
+        prepared.taught,
+        preprocessing=prepared.preprocessing if prepared.features is None else None,
         engine=request.engine,
         seed=request.seed,
         device=request.device,
         precision=request.precision,
     )
+    if prepared.adapted is not None:
+        return network.with_parameters(prepared.adapted.start), ()
     # The learner checks them too, but only when the run has its folder.
     multipliers(prepared.architecture, tuple(network.parameters()), request.rate)
     if request.from_run is None:
@@ -63,21 +69,14 @@ def teach(
         network,
         optimiser=settings.optimiser,
         losses=losses(prepared),
-        rates=dict(settings.rates),
+        rates=_rates(prepared, network),
         seed=settings.seed,
     )
     # A loss that overflows is found and said by the loop; NumPy's warnings would only be noise.
     with np.errstate(over="ignore", invalid="ignore"):
         return fit(
             learner,
-            train=Batches(
-                prepared.decoded.images,
-                prepared.dataset.labels,
-                splits["train"],
-                batch_size=settings.batch_size,
-                seed=settings.seed,
-                policy=settings.augment,
-            ),
+            train=_batches(prepared),
             validation=_evaluation(prepared, "validation") if has_validation else None,
             settings=settings,
             listen=recorder.listen,
@@ -116,11 +115,40 @@ def balanced_weights(labels: IntArray, classes: int) -> tuple[float, ...]:
     return tuple(float(known / (classes * n)) if n else 0.0 for n in counts)
 
 
+def _batches(prepared: Prepared) -> epoch.Batches:
+    """The training images, or their features, which a policy changed when they were computed."""
+    settings, features = prepared.settings, prepared.features
+    labels, rows = prepared.dataset.labels, prepared.splits.indices["train"]
+    if features is not None and len(features.views) > 1:
+        return ViewBatches(
+            features=features,
+            labels=labels,
+            indices=rows,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
+        )
+    return Batches(
+        prepared.inputs,
+        labels,
+        rows,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        policy=settings.augment if features is None else "none",
+    )
+
+
+def _rates(prepared: Prepared, network: Network) -> dict[str, float]:
+    """The multipliers of the learning rate, of a pretrained network parameter by parameter."""
+    if prepared.adapted is None:
+        return dict(prepared.settings.rates)
+    return {name: prepared.adapted.multipliers[name] for name in network.parameters()}
+
+
 def _evaluation(prepared: Prepared, split: SplitName) -> Callable[[Network], Predictions]:
     def evaluate(network: Network) -> Predictions:
         return predictions_of(
             network,
-            prepared.decoded.images,
+            prepared.inputs,
             prepared.dataset,
             prepared.splits.indices[split],
             split=split,

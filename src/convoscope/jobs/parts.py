@@ -80,7 +80,7 @@ def begin_all(plan: Plan, out: str | Path | None, watching: Watching) -> Run:
     # A network that cannot be made is told before there is a folder.
     fresh_network(plan.parts[0].prepared)
     request = plan.whole.request
-    run = claim(out, data=request.data, model=request.model)
+    run = claim(out, data=request.data, model=request.network)
     where = ("--out", str(out)) if out is not None else ()
     with holding(run.path):
         plan.write_split(run.split_file)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from convoscope.architecture.graph import Architecture
-from convoscope.arrays import ByteArray, FloatArray, IntArray
+from convoscope.arrays import Array, FloatArray, IntArray
 from convoscope.data.dataset import Dataset
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.metrics.predictions import HeadPredictions, Predictions
@@ -16,13 +16,14 @@ from convoscope.network import Network
 
 def logits_of(
     network: Network,
-    images: ByteArray,
+    images: Array,
     indices: IntArray | None = None,
     *,
     batch_size: int = 64,
     progress: Progress = unwatched,
 ) -> dict[str, FloatArray]:
-    """Per head the logits (M, K) of ``images[indices]``; images are (N, H, W, C) uint8.
+    """Per head the logits (M, K) of ``images[indices]``; images are (N, H, W, C) uint8, or for a
+    network that is the tail of another its features.
 
     The batches are the same whoever asks, so that the same images give the same bytes.
     """
@@ -38,7 +39,7 @@ def logits_of(
 
 def predictions_of(
     network: Network,
-    images: ByteArray,
+    images: Array,
     dataset: Dataset,
     indices: IntArray,
     *,

@@ -2,34 +2,60 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from convoscope import engines
 from convoscope.architecture import files
 from convoscope.architecture.graph import Architecture
 from convoscope.architecture.heads import with_heads
 from convoscope.architecture.protocol import Shape
 from convoscope.architecture.zoo import is_file, resolve
+from convoscope.arrays import Array
 from convoscope.data.augment import POLICIES
 from convoscope.data.cache import Decoded, decode
 from convoscope.data.dataset import Dataset
 from convoscope.data.groups import check_whole
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.data.splits import Splits, check_shares, make_splits, read_splits
-from convoscope.errors import ArchitectureError, DataError, RunError, placed, unknown_name
+from convoscope.errors import (
+    ArchitectureError,
+    DataError,
+    RunError,
+    SettingsError,
+    placed,
+    unknown_name,
+)
+from convoscope.jobs.adapted import (
+    Adapted,
+    adapt,
+    asked_weights,
+    check_same_weights,
+    features_of,
+    pretrained_architecture,
+    rounding_note,
+)
+from convoscope.jobs.data_check import training_notes
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest, input_shape
 from convoscope.jobs.settings import training_settings
 from convoscope.jobs.source import asked_dataset
 from convoscope.runs import Run
 from convoscope.training.settings import TrainingSettings
+from convoscope.transfer.features import Features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
-    """All that training needs, checked; ``notes`` are sentences that the report must print."""
+    """All that training needs, checked; ``notes`` are sentences that the report must print.
+
+    ``architecture`` is the whole network. ``suspicions`` gives what the data check would say: it is
+    worked out once, when first asked, for all that is prepared from the same images. ``adapted``
+    and ``features`` are there where the network is pretrained, and a part of it frozen.
+    """
 
     request: TrainRequest
     settings: TrainingSettings
@@ -38,11 +64,24 @@ class Prepared:
     architecture: Architecture
     preprocessing: Preprocessing
     notes: tuple[str, ...]
+    suspicions: Callable[[], tuple[str, ...]]
+    adapted: Adapted | None = None
+    features: Features | None = None
 
     @property
     def dataset(self) -> Dataset:
         """The images that could be read."""
         return self.decoded.dataset
+
+    @property
+    def taught(self) -> Architecture:
+        """What is taught: the whole network, or what follows its frozen front."""
+        return self.architecture if self.adapted is None else self.adapted.taught
+
+    @property
+    def inputs(self) -> Array:
+        """What that is shown: the images (N, H, W, C), or their features (N, h, w, C)."""
+        return self.decoded.images if self.features is None else self.features.plain
 
 
 Divide: TypeAlias = Callable[[Decoded], Sequence[Splits]]
@@ -72,11 +111,19 @@ def prepare_each(
     if request.augment not in POLICIES:
         raise unknown_name("augmentation", request.augment, POLICIES)
     check_shares(request.validation, request.test)
-    resolve(request.model, **request.set)
+    engines.check_computing(request.engine, device=request.device, precision=request.precision)
+    if (stored := asked_weights(request)) is None:
+        scratch(request)
     dataset = asked_dataset(request)
     architecture = choose_architecture(request, dataset)
-    notes = _heads_note(request, architecture)
-    return _prepared(request, dataset, architecture, divide, progress, notes)
+    asked = _Asked(
+        request=request,
+        dataset=dataset,
+        architecture=architecture,
+        adapted=None if stored is None else adapt(request, stored, architecture),
+        notes=_heads_note(request, architecture) if stored is None else (),
+    )
+    return _prepared(asked, divide, progress)
 
 
 def prepare_again(run: Run, request: TrainRequest, *, progress: Progress = unwatched) -> Prepared:
@@ -101,36 +148,59 @@ def prepare_each_again(
     Raises:
         RunError: if the images are no longer those that the run began with.
     """
-    architecture = files.read(run.architecture_file)
-    dataset = asked_dataset(request)
-    prepared = _prepared(request, dataset, architecture, divide, progress)
-    found, began_with = prepared[0].decoded.fingerprint, run.record().data.get("fingerprint")
-    if found != began_with:
-        raise RunError(
-            f"{run.path}: going on needs the images that the run began with (fingerprint "
-            f"{began_with}), {request.data} now has {found}: "
-            "put the images back as they were, or train again"
-        )
-    return prepared
+    architecture, stored = files.read(run.architecture_file), asked_weights(request)
+    if stored is not None:
+        check_same_weights(run, stored)
+    asked = _Asked(
+        request=request,
+        dataset=asked_dataset(request),
+        architecture=architecture,
+        adapted=None if stored is None else adapt(request, stored, architecture),
+    )
+
+    def divide_if_same(decoded: Decoded) -> Sequence[Splits]:
+        divided = divide(decoded)
+        _check_same_images(run, request, decoded)
+        return divided
+
+    return _prepared(asked, divide_if_same, progress)
 
 
 def choose_architecture(request: TrainRequest, dataset: Dataset) -> Architecture:
     """The network that was asked for, with a head for whatever the data labels.
 
     A network with one head gives a copy of it to each. Its input is the one asked for; else, for a
-    ready-made network and images in memory, theirs; else its own.
+    ready-made network and images in memory, theirs; else its own. A pretrained network keeps its
+    input and gets new heads.
 
     Raises:
         ArchitectureError: if the network has several heads, and not those that the data labels.
         UnknownNameError: if a head is given a weight that is not there.
         SettingsError: if options are given for a network that has none.
+        WeightsError: if a pretrained network's weights are not at hand.
     """
-    shape = _input_shape(request, dataset)
     classes = {head: len(names) for head, names in dataset.class_names.items()}
-    architecture = with_heads(resolve(request.model, input_shape=shape, **request.set), classes)
+    if (stored := asked_weights(request)) is not None:
+        architecture = pretrained_architecture(request, stored, classes)
+    else:
+        shape = _input_shape(request, dataset)
+        architecture = with_heads(scratch(request, shape), classes)
     for head in request.head_weight:
         architecture.head(head)
     return architecture
+
+
+def scratch(request: TrainRequest, shape: Shape | None = None) -> Architecture:
+    """The network to be trained from scratch, before it has the heads that the data asks for.
+
+    Raises:
+        SettingsError: if no such network is asked for, or it has no such options.
+        UnknownNameError: if there is none of that name; names the nearest.
+        ArchitectureError, ShapeError: if its file does not describe one, or it does not fit.
+    """
+    if request.model is None:
+        raise SettingsError("model must be given, got none: name a network or a YAML file")
+    return resolve(request.model, input_shape=shape, **request.set)
 
 
 def preprocessing_for(architecture: Architecture, request: TrainRequest) -> Preprocessing:
@@ -146,36 +216,61 @@ def preprocessing_for(architecture: Architecture, request: TrainRequest) -> Prep
     )
 
 
-def _prepared(
-    request: TrainRequest,
-    dataset: Dataset,
-    architecture: Architecture,
-    divide: Divide,
-    progress: Progress,
-    notes: tuple[str, ...] = (),
-) -> tuple[Prepared, ...]:
-    preprocessing = preprocessing_for(architecture, request)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Asked:
+    """What was asked, with its data opened and its network chosen."""
+
+    request: TrainRequest
+    dataset: Dataset
+    architecture: Architecture
+    adapted: Adapted | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        if self.adapted is not None:
+            return self.adapted.preprocessing
+        return preprocessing_for(self.architecture, self.request)
+
+
+def _prepared(asked: _Asked, divide: Divide, progress: Progress) -> tuple[Prepared, ...]:
+    request, preprocessing = asked.request, asked.preprocessing
     decoded = decode(
-        dataset,
+        asked.dataset,
         preprocessing=preprocessing,
         skip_unreadable=request.skip_unreadable,
         progress=lambda done, total: progress("decoding", done, total),
     )
+    suspicions = functools.cache(lambda: training_notes(decoded, request))
     divided = divide(decoded)
     for splits in divided:
         _check_watched(request, splits)
+    features = features_of(asked.adapted, decoded, divided, progress)
     return tuple(
         Prepared(
             request=request,
             settings=training_settings(request),
             decoded=decoded,
             splits=splits,
-            architecture=architecture,
+            architecture=asked.architecture,
             preprocessing=preprocessing,
-            notes=(*notes, *_notes(decoded, splits)),
+            notes=(*asked.notes, *_notes(decoded, splits), *rounding_note(features)),
+            suspicions=suspicions,
+            adapted=asked.adapted,
+            features=features,
         )
         for splits in divided
     )
+
+
+def _check_same_images(run: Run, request: TrainRequest, decoded: Decoded) -> None:
+    began_with = run.record().data.get("fingerprint")
+    if decoded.fingerprint != began_with:
+        raise RunError(
+            f"{run.path}: going on needs the images that the run began with (fingerprint "
+            f"{began_with}), {request.data} now has {decoded.fingerprint}: "
+            "put the images back as they were, or train again"
+        )
 
 
 def _split(decoded: Decoded, request: TrainRequest) -> Splits:
@@ -208,9 +303,9 @@ def _unused_parts(request: TrainRequest, decoded: Decoded, splits: Splits) -> It
 
 def _input_shape(request: TrainRequest, dataset: Dataset) -> Shape | None:
     if request.input is not None:
-        own = resolve(request.model, **request.set).input_shape
+        own = scratch(request).input_shape
         return input_shape(request.input, channels=own[0])
-    if not is_file(request.model) and dataset.pixels is not None:
+    if not is_file(request.network) and dataset.pixels is not None:
         _, height, width, channels = dataset.pixels.shape
         return (channels, height, width)
     return None
@@ -218,7 +313,7 @@ def _input_shape(request: TrainRequest, dataset: Dataset) -> Shape | None:
 
 def _heads_note(request: TrainRequest, architecture: Architecture) -> tuple[str, ...]:
     """A sentence where the network's only head was copied."""
-    own = [head.name for head in resolve(request.model, **request.set).heads]
+    own = [head.name for head in scratch(request).heads]
     heads = [head.name for head in architecture.heads]
     if set(own) == set(heads) or len(heads) == 1:
         return ()

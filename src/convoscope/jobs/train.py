@@ -9,31 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from convoscope.architecture.files import to_yaml
-from convoscope.arrays import FloatArray
-from convoscope.data.copies import belonging
 from convoscope.data.splits import write_splits
 from convoscope.errors import ConvoscopeError, DivergedError, RunError, StorageError
 from convoscope.jobs import environment
-from convoscope.jobs.calibrate import calibrate
-from convoscope.jobs.data_check import training_notes
 from convoscope.jobs.folder import claim
 from convoscope.jobs.learning import FreshNetwork, fresh_network, teach
-from convoscope.jobs.predictions import predictions_of
+from convoscope.jobs.outcome import outcome_notes, write_outcome
 from convoscope.jobs.prepare import Prepared, prepare, prepare_again
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.recorder import Recorder
 from convoscope.jobs.settings import absolute, asked_request, gathered
-from convoscope.metrics.mistakes import pictures_needed
-from convoscope.network import Network
-from convoscope.pictures.thumbnails import shrink
 from convoscope.runs import Run, RunRecord, open_run
 from convoscope.runs.lock import holding
 from convoscope.runs.record import Status
 from convoscope.training.events import Event, Listener, StopReason
-from convoscope.training.outcome import FitResult
+from convoscope.transfer.freezing import frozen_file
 
 _STATUS: Mapping[StopReason, Status] = {
     "epochs": "finished",
@@ -69,7 +60,7 @@ def train(
     """
     prepared = prepare(gathered(data, model, settings_file, settings), progress=progress)
     fresh = fresh_network(prepared)
-    run = claim(out, data=prepared.request.data, model=prepared.request.model)
+    run = claim(out, data=prepared.request.data, model=prepared.request.network)
     with holding(run.path):
         begin(run, prepared, out)
         started(run)
@@ -112,6 +103,8 @@ def begin(run: Run, prepared: Prepared, out: str | Path | None) -> None:
     with _marking_failure(run):
         write_splits(run.split_file, prepared.decoded, prepared.splits)
         run.write_architecture(to_yaml(prepared.architecture), model_facts(prepared))
+        if prepared.adapted is not None and prepared.adapted.front is not None:
+            run.keep_frozen(frozen_file(prepared.adapted.front.parameters))
         # Last, so that a folder with run.json can always be gone on with.
         run.write_record(
             RunRecord(
@@ -141,14 +134,14 @@ def carry_out(
         recorder = Recorder(run, listen)
         result = teach(network, prepared, recorder, should_stop)
         if result.parameters is not None:
-            _write_outcome(run, prepared, network, result.parameters, progress)
+            write_outcome(run, prepared, network, result.parameters, progress)
         run.update_record(
             status=_STATUS[result.reason],
             epochs=result.epochs,
             best_epoch=result.best_epoch,
             stop_reason=result.reason,
             seconds=recorder.seconds,
-            notes=(*notes, *_outcome_notes(result)),
+            notes=(*notes, *outcome_notes(result, prepared)),
         )
     if result.divergence is not None:
         raise _at(run, result.divergence.error())
@@ -157,48 +150,16 @@ def carry_out(
     return run
 
 
-def _write_outcome(
-    run: Run,
-    prepared: Prepared,
-    network: Network,
-    parameters: Mapping[str, FloatArray],
-    progress: Progress,
-) -> None:
-    """The kept parameters, what the network says of each split with them, and its pictures."""
-    run.write_parameters(parameters)
-    kept = network.with_parameters(parameters)
-    groups = belonging(prepared.decoded)
-    said = [
-        predictions_of(
-            kept,
-            prepared.decoded.images,
-            prepared.dataset,
-            indices,
-            split=split,
-            groups=groups,
-            batch_size=prepared.settings.batch_size,
-            progress=progress,
-        )
-        for split, indices in prepared.splits.indices.items()
-        if len(indices)
-    ]
-    for predictions in said:
-        run.write_predictions(predictions)
-    calibrate(run)
-    rows = {name: row for row, name in enumerate(prepared.dataset.ids)}
-    shown = pictures_needed(said)
-    pictures = prepared.decoded.images[np.array([rows[name] for name in shown], dtype=np.int64)]
-    run.write_samples(shown, shrink(pictures))
-
-
 def model_facts(prepared: Prepared) -> dict[str, Any]:
     """What ``model.json`` says."""
+    pretrained = {"backbone": prepared.adapted.facts()} if prepared.adapted else {}
     return {
         "architecture_name": prepared.architecture.name,
         "class_names": {head: list(names) for head, names in prepared.dataset.class_names.items()},
         "outputs": {head.name: head.output for head in prepared.architecture.heads},
         "preprocessing": asdict(prepared.preprocessing),
         "engine": prepared.request.engine,
+        **pretrained,
     }
 
 
@@ -213,16 +174,8 @@ def data_facts(prepared: Prepared) -> dict[str, Any]:
         "counts": {split: len(found) for split, found in prepared.splits.indices.items()},
         "classes": {head: len(names) for head, names in dataset.class_names.items()},
         "is_given_split": prepared.splits.is_given,
-        "notes": [*prepared.notes, *training_notes(prepared.decoded, prepared.request)],
+        "notes": [*prepared.notes, *prepared.suspicions()],
     }
-
-
-def _outcome_notes(result: FitResult) -> tuple[str, ...]:
-    if result.divergence is not None:
-        return (str(result.divergence.error()),)
-    if result.reason == "interrupted" and result.best_epoch == 0:
-        return ("interrupted before the first epoch ended: the weights are those of its last step",)
-    return ()
 
 
 @contextmanager

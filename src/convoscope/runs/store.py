@@ -6,7 +6,8 @@
     split.csv           file, label per head, split, hash
     history.jsonl       one line per epoch
     predictions/        <split>.npz: ids, labels and logits per head
-    model/              architecture.yaml, weights.safetensors, model.json, calibration.json
+    model/              architecture.yaml, weights.safetensors, model.json, calibration.json;
+                        frozen.safetensors: what a pretrained network keeps as it was
     checkpoint/         state-<epoch>.safetensors, best-<epoch>.safetensors, progress.json
     samples.npz         small pictures of the images that the report shows
     report.html
@@ -172,12 +173,20 @@ class Run:
         files.write_json(self.path, "model/model.json", model)
 
     def write_parameters(self, parameters: Mapping[str, Array]) -> None:
-        """Write ``model/weights.safetensors``."""
+        """Write ``model/weights.safetensors``: all that was learnt."""
         files.write_arrays(self.path, "model/weights.safetensors", parameters)
 
+    def keep_frozen(self, file: Path) -> None:
+        """Make ``model/frozen.safetensors`` of a safetensors file: a hard link to it, so that many
+        runs on one backbone take its room once, or a copy where the disk has no links.
+        """
+        disk.write(self.path / "model" / "frozen.safetensors", lambda to: _link(file, to))
+
     def parameters(self) -> dict[str, Array]:
-        """The kept parameters, those of the best epoch."""
-        return files.read_arrays(self.path, "model/weights.safetensors")
+        """The kept parameters, those of the best epoch, and those that never changed."""
+        frozen = "model/frozen.safetensors"
+        still = files.read_arrays(self.path, frozen) if (self.path / frozen).exists() else {}
+        return still | files.read_arrays(self.path, "model/weights.safetensors")
 
     def model(self) -> dict[str, Any]:
         """What ``model.json`` says."""
@@ -239,6 +248,13 @@ class Run:
     def best(self, epoch: int) -> dict[str, Array]:
         """The best parameters of the checkpoint, those of that epoch."""
         return files.read_arrays(self.path, f"checkpoint/best-{epoch}.safetensors")
+
+
+def _link(file: Path, to: Path) -> None:
+    try:
+        to.hardlink_to(file)
+    except OSError:
+        shutil.copyfile(file, to)
 
 
 def find_runs(folder: Path) -> list[Run]:

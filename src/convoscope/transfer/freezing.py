@@ -60,6 +60,11 @@ def frozen_file(parameters: Mapping[str, FloatArray], *, cache_dir: Path | None 
     return file
 
 
+def is_statistic(parameter: str) -> bool:
+    """Whether it is a running statistic of batch norm, which is remembered and not learnt."""
+    return parameter.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked")
+
+
 def _names_inside(layer: AnyLayer) -> Iterator[str]:
     yield layer.name
     for chain in branches(layer):

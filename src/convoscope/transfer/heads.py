@@ -71,6 +71,9 @@ HEADS: Mapping[str, HeadKind] = {
 """Heads by name."""
 
 
+_USUAL: Mapping[str, str] = {}
+
+
 def with_head(architecture: Architecture, head: str, classes: Mapping[str, int]) -> Architecture:
     """The pretrained architecture's trunk with a new head for each question in ``classes``.
 
@@ -89,6 +92,11 @@ def with_head(architecture: Architecture, head: str, classes: Mapping[str, int])
         layers = kind.layers if len(trunk_shape(trunk)) == 3 else kind.layers[1:]
         last = (*layers, Dense(f"{PREFIX}dense", 2, initialisation="xavier"))
     return with_heads(replace(trunk, heads=(Head(layers=last),)), classes)
+
+
+def usual_head(backbone: str) -> str:
+    """The head that a backbone gets unless another one is asked for."""
+    return _USUAL.get(backbone, "linear")
 
 
 def find_head(name: str) -> HeadKind:

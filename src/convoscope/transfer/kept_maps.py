@@ -13,10 +13,7 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
-import uuid
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -25,7 +22,7 @@ import numpy as np
 
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array, FloatArray
-from convoscope.disk import remove_stale, storing
+from convoscope.disk import filling, storing
 
 Kind: TypeAlias = Literal["float32", "float16"]
 
@@ -56,19 +53,12 @@ class KeptMaps:
         """
         if (self.folder / "inexact").exists():
             raise NotExactEnoughError
-        if self._is_whole():
+        if self._is_whole(self.folder):
             return
-        part = self.folder.with_name(f"{self.folder.name}.{uuid.uuid4().hex}.part")
-        with storing(self.folder):
-            part.mkdir(parents=True)
-            remove_stale(self.folder.parent)
-            try:
-                with (part / "maps.bin").open("wb") as stream:
-                    stream.truncate(self.images * self._image_bytes)
-                np.full(self._blocks, np.nan, np.float32).tofile(part / "journal.bin")
-                self._rename(part)
-            finally:
-                shutil.rmtree(part, ignore_errors=True)
+        with filling(self.folder, is_whole=self._is_whole) as part:
+            with (part / "maps.bin").open("wb") as stream:
+                stream.truncate(self.images * self._image_bytes)
+            np.full(self._blocks, np.nan, np.float32).tofile(part / "journal.bin")
 
     def missing(self, blocks: Iterable[int]) -> list[int]:
         """Those of the blocks that are not done."""
@@ -113,25 +103,16 @@ class KeptMaps:
     def _journal(self) -> FloatArray:
         return np.fromfile(self.folder / "journal.bin", np.float32)
 
-    def _is_whole(self) -> bool:
+    def _is_whole(self, folder: Path) -> bool:
         """Whether both files are there with the sizes that they must have."""
         expected = {
             "maps.bin": self.images * self._image_bytes,
             "journal.bin": self._blocks * 4,
         }
         try:
-            return all((self.folder / n).stat().st_size == size for n, size in expected.items())
+            return all((folder / n).stat().st_size == size for n, size in expected.items())
         except OSError:
             return False
-
-    def _rename(self, part: Path) -> None:
-        """Give the folder its name, unless another process has been faster."""
-        if self.folder.exists() and not self._is_whole():
-            shutil.rmtree(self.folder, ignore_errors=True)
-        with suppress(OSError):
-            part.rename(self.folder)
-        if not self._is_whole():
-            part.rename(self.folder)
 
 
 def rounding_error(values: FloatArray, kept: FloatArray) -> float:
