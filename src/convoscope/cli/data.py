@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from convoscope.cli.data_counts import counts_table, group_by_option, info, readable, split
+from convoscope.cli.data_fetch import fetch, list_sets
+from convoscope.cli.data_lines import lines
 from convoscope.cli.reading import reading_options
 
 if TYPE_CHECKING:
@@ -19,20 +21,16 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(path_type=Path)
 _WRONG = 1
-_GROUP_BY = click.option(
-    "--group-by",
-    metavar="COLUMN|PATTERN",
-    help="What belongs together: a column of the table, 'folder', or a pattern such as "
-    "'patient*_' in the images' paths.",
-)
 _SHORTCUTS_SHOWN = 5
 
 
 @click.group("data")
 def data() -> None:
-    """Look at images before training on them: check, count, divide, preview.
+    """Get images, and look at them before training on them: check, count, divide, preview.
 
     \b
+    convoscope data list
+    convoscope data fetch mnist
     convoscope data check photos
     convoscope data info photos
     convoscope data split photos --out split.csv
@@ -40,12 +38,16 @@ def data() -> None:
     """  # noqa: D301 - click reads the backspace
 
 
-@data.command("check")
+for command in (list_sets, fetch, info, split, lines):
+    data.add_command(command)
+
+
+@data.command("check", short_help="Look for what makes a network look better than it is.")
 @click.argument("source", metavar="DATA")
 @click.option("--split", type=_FILE, help="Check the split in this file, not the data's own.")
 @click.option("--out", "-o", type=_FILE, default=Path("data-check.html"), show_default=True)
 @click.option("--no-page", is_flag=True, help="Write no page with pictures.")
-@_GROUP_BY
+@group_by_option
 @reading_options
 @click.option("--seed", "-s", default=0, show_default=True, help="Same seed, same result.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -99,121 +101,7 @@ def check(
     ctx.exit(_WRONG if audit.wrong else 0)
 
 
-@data.command("info")
-@click.argument("source", metavar="DATA")
-@click.option("--validation", default=0.1, show_default=True, metavar="PART")
-@click.option("--test", default=0.2, show_default=True, metavar="PART")
-@_GROUP_BY
-@reading_options
-@click.option("--seed", "-s", default=0, show_default=True, help="Same seed, same split.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def info(
-    source: str,
-    validation: float,
-    test: float,
-    group_by: str | None,
-    seed: int,
-    as_json: bool,
-    quiet: bool,
-    **reading: Any,
-) -> None:
-    """Count the images of DATA per class, and show what training would divide them into."""
-    from convoscope.cli import tables
-    from convoscope.cli.progress import display
-    from convoscope.jobs import data_split as job
-
-    with display(tables.console(is_error=True), is_quiet=quiet or as_json) as show:
-        found = job.info(
-            source,
-            validation=validation,
-            test=test,
-            group_by=group_by,
-            seed=seed,
-            progress=show.stage,
-            **reading,
-        )
-    if as_json:
-        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
-        return
-    console = tables.out()
-    console.print(
-        tables.facts(
-            {
-                "data": found.place,
-                "images": _images(found.images, found.files),
-                "width": _spread(found.width.least, found.width.median, found.width.largest),
-                "height": _spread(found.height.least, found.height.median, found.height.largest),
-                "modes": ", ".join(f"{mode} {count:,}" for mode, count in found.modes.items()),
-                "gray": f"{found.gray:,}",
-                "split": "given" if found.is_given_split else "none: training would divide so",
-            }
-        )
-    )
-    for head, counts in (found.planned or found.counts).items():
-        console.print(_counts_table(head, counts))
-    if found.problem is not None:
-        click.echo(f"cannot be divided: {found.problem}")
-    for note in found.notes:
-        click.echo(f"note: {note}")
-
-
-@data.command("split")
-@click.argument("source", metavar="DATA")
-@click.option("--out", "-o", type=_FILE, default=Path("split.csv"), show_default=True)
-@click.option("--validation", default=0.1, show_default=True, metavar="PART")
-@click.option("--test", default=0.2, show_default=True, metavar="PART")
-@_GROUP_BY
-@reading_options
-@click.option("--seed", "-s", default=0, show_default=True, help="Same seed, same split.")
-@click.option("--skip-unreadable", is_flag=True, help="Leave out images that cannot be decoded.")
-@click.option("--replace", is_flag=True, help="Overwrite the file if it is there.")
-@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def split(
-    source: str,
-    out: Path,
-    validation: float,
-    test: float,
-    group_by: str | None,
-    seed: int,
-    skip_unreadable: bool,
-    replace: bool,
-    quiet: bool,
-    **reading: Any,
-) -> None:
-    """Divide DATA into training, validation and test images, and write that down.
-
-    Every class is divided alike; the same picture, or nearly the same, stays in one split. --test
-    is the part of all images, --validation the part of what is left. Train with it by
-
-    \b
-    convoscope train DATA --model small --split split.csv
-    """  # noqa: D301 - click reads the backspace
-    from convoscope.cli import tables
-    from convoscope.cli.progress import display
-    from convoscope.jobs import data_split as job
-
-    with display(tables.console(is_error=True), is_quiet=quiet) as show:
-        dataset, splits = job.divide(
-            source,
-            out,
-            validation=validation,
-            test=test,
-            group_by=group_by,
-            seed=seed,
-            skip_unreadable=skip_unreadable,
-            replace=replace,
-            progress=show.stage,
-            **reading,
-        )
-    for head, counts in job.counts_of(dataset, splits.indices).items():
-        tables.out().print(_counts_table(head, counts))
-    for note in splits.notes:
-        click.echo(f"note: {note}")
-    click.echo(f"split   {out}")
-
-
-@data.command("preview")
+@data.command("preview", short_help="Show pictures of each class, augmented or not.")
 @click.argument("source", metavar="DATA")
 @click.option("--augment", default="none", show_default=True, help="Show what this makes of them.")
 @click.option("--out", "-o", type=_FILE, default=Path("preview.png"), show_default=True)
@@ -256,7 +144,7 @@ def _print_audit(audit: Audit) -> None:
 
     console = tables.out()
     for head, counts in audit.counts.items():
-        console.print(_counts_table(head, counts))
+        console.print(counts_table(head, counts))
     for head, shortcuts in audit.shortcuts.items():
         console.print(_shortcuts_table(head, shortcuts))
     for finding in audit.findings:
@@ -264,24 +152,8 @@ def _print_audit(audit: Audit) -> None:
     for note in audit.notes:
         tables.say(f"note: {note}")
     looks = len(audit.findings) - len(audit.wrong)
-    tables.say(
-        f"{_images(audit.images, audit.files)} images: {len(audit.wrong)} wrong, {looks} to look at"
-    )
-
-
-def _counts_table(head: str, counts: Mapping[str, Mapping[str, int]]) -> Table:
-    """A row per class, a column per split, and the sums."""
-    from convoscope.cli import tables
-
-    splits = list(next(iter(counts.values())))
-    is_split = len(splits) > 1
-    table = tables.plain_table(head, *splits, *(["all"] if is_split else []))
-    for name, of_split in counts.items():
-        sums = [sum(of_split.values())] if is_split else []
-        table.add_row(name, *(f"{n:,}" for n in [*of_split.values(), *sums]))
-    totals = [sum(of_class[split] for of_class in counts.values()) for split in splits]
-    table.add_row("all", *(f"{n:,}" for n in [*totals, *([sum(totals)] if is_split else [])]))
-    return table
+    images = readable(audit.images, audit.files)
+    tables.say(f"{images} images: {len(audit.wrong)} wrong, {looks} to look at")
 
 
 def _shortcuts_table(head: str, shortcuts: tuple[Shortcut, ...]) -> Table:
@@ -309,13 +181,3 @@ def _shortcut_row(shortcut: Shortcut) -> tuple[str, ...]:
         written(shortcut.typical),
         written(shortcut.others),
     )
-
-
-def _images(readable: int, files: int) -> str:
-    return f"{readable:,}" if readable == files else f"{readable:,} readable of {files:,}"
-
-
-def _spread(least: float, median: float, largest: float) -> str:
-    if least == largest:
-        return f"{least:,.0f} px"
-    return f"{least:,.0f} to {largest:,.0f} px, median {median:,.0f}"

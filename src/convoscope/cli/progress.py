@@ -185,7 +185,8 @@ class Lines:
             self.say(f"{name} {done}/{total}")
         elif done == total and self._finished != (name, total):
             self._finished = (name, total)
-            self.say(f"{name} {total:,} images done")
+            what = "" if name.endswith(")") else " images"  # "(MB)", where it is no images
+            self.say(f"{name} {total:,}{what} done")
 
     def say(self, sentence: str) -> None:
         """Print the sentence."""

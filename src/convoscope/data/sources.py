@@ -134,7 +134,7 @@ def _is_misspelt(source: str | Path) -> bool:
     """Whether this looks like a name with a slip in it, and not like a path."""
     return (
         isinstance(source, str)
-        and os.sep not in source
+        and os.sep not in named_part(source)
         and bool(difflib.get_close_matches(named_part(source), NAMED, n=1))
     )
 

@@ -158,23 +158,23 @@ def _from_archives(
 
 def _unpack_or_copy(path: Path, part: Path, named: NamedSet, progress: Progress) -> None:
     """Put a file into the set's folder: what an archive holds, or the file itself."""
-    progress(f"unpacking {path.name}", 0, 1)
-    if is_archive(path):
-        inner = part / ".unpacked"
-        inner.mkdir()
-        extract(path, inner)
-        wanted = {file.inner_archive for file in named.files} - {None}
-        within = [found for found in inner.rglob("*") if found.name in wanted]
-        if within:
-            extract(within[0], part)
-            shutil.rmtree(inner)
-        else:
-            for found in inner.iterdir():
-                found.rename(part / found.name)
-            inner.rmdir()
-    else:
+    if not is_archive(path):
         shutil.copyfile(path, part / path.name)
-    progress(f"unpacking {path.name}", 1, 1)
+        return
+    stage = f"unpacking {path.name} (archive)"
+    progress(stage, 0, 1)
+    inner = part / ".unpacked"
+    inner.mkdir()
+    extract(path, inner)
+    wanted = {file.inner_archive for file in named.files} - {None}
+    within = [found for found in inner.rglob("*") if found.name in wanted]
+    if within:
+        extract(within[0], part)
+    else:
+        for found in inner.iterdir():
+            found.rename(part / found.name)
+    shutil.rmtree(inner)
+    progress(stage, 1, 1)
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -204,10 +204,10 @@ def _from_files(
         named, [file for file, _ in files]
     )
     for number, (file, place) in enumerate(files):
-        progress("copying files", number, len(files))
+        progress("copying (files)", number, len(files))
         (part / place).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, part / place)
-    progress("copying files", len(files), len(files))
+    progress("copying (files)", len(files), len(files))
     digests = {} if len(files) > 10 else {str(p): download.sha256_of(part / p) for _, p in files}
     return Origin(place=str(source.resolve()), is_verified=is_verified, files=digests)
 
