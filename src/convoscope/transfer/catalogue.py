@@ -85,7 +85,7 @@ def _row(
         name=name,
         source=source,
         input_shape=(3, side, side),
-        preprocessing=Preprocessing(size=(side, side), mean=mean, sd=sd),
+        preprocessing=Preprocessing(size=(side, side), resize="crop", mean=mean, sd=sd),
         parameters=parameters,
         classes=1000,
         features=features,
@@ -213,7 +213,10 @@ def _described(found: Published) -> Backbone:
         source=found.source,
         input_shape=found.input_shape,
         preprocessing=Preprocessing(
-            size=(found.input_shape[1], found.input_shape[2]), mean=found.mean, sd=found.sd
+            size=(found.input_shape[1], found.input_shape[2]),
+            resize="crop",
+            mean=found.mean,
+            sd=found.sd,
         ),
         parameters=found.parameters,
         classes=found.classes,

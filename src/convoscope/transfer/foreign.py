@@ -22,10 +22,10 @@ from convoscope.architecture.graph import (
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.errors import WeightsError, placed, unknown_name
+from convoscope.errors import WeightsError, unknown_name
 from convoscope.transfer.naming.matching import Match, has_head, match
 from convoscope.transfer.naming.origins import ANY, ORIGINS, Origin
-from convoscope.transfer.naming.slots import Slot
+from convoscope.transfer.naming.slots import Slot, slots
 from convoscope.transfer.readers import ForeignWeights
 
 
@@ -109,25 +109,22 @@ def _renderings(
             whole = match(origin, build(input_shape or (3, *size)), arrays)
             if not has_head(whole):
                 yield match(origin, without_top(whole.architecture), arrays)
+            elif (classes := _other_classes(whole, arrays)) is not None:
+                yield match(origin, with_classes(whole.architecture, classes), arrays)
             else:
-                yield match(origin, _with_its_classes(whole, arrays), arrays)
+                yield whole
 
 
-def _with_its_classes(whole: Match, arrays: Mapping[str, Array]) -> Architecture:
-    """The architecture with as many classes as the file's last bias has values."""
+def _other_classes(whole: Match, arrays: Mapping[str, Array]) -> dict[str, int] | None:
+    """How many classes the file has, by its last bias, where not as many as were published."""
     (head,) = whole.architecture.heads
     (published,) = logit_shapes(whole.architecture)[head.name]
-    last = [n for slot, n in whole.found.items() if slot.name == f"{_last(whole)}.bias"]
-    count = arrays[last[0]].size if last else published
-    is_published = count in (published, published + 1)  # one more: TF Lite's "background"
-    return (
-        whole.architecture if is_published else with_classes(whole.architecture, {head.name: count})
-    )
-
-
-def _last(whole: Match) -> str:
-    """The last layer with parameters."""
-    return [*whole.found, *whole.missing][-1].layer.name
+    (*_, last) = slots(whole.architecture)
+    if last not in whole.found:
+        return None
+    count = arrays[whole.found[last]].size
+    # One more is TensorFlow's class "background".
+    return None if count in (published, published + 1) else {head.name: count}
 
 
 def _best(matches: Iterable[Match]) -> Match:
@@ -136,12 +133,11 @@ def _best(matches: Iterable[Match]) -> Match:
 
 
 def _parameters(best: Match, foreign: ForeignWeights) -> dict[str, Array]:
-    with placed(str(foreign.path)):
-        _check_complete(best, foreign)
-        return {
-            slot.name: _arranged(best, slot, name, foreign.arrays[name])
-            for slot, name in best.found.items()
-        }
+    _check_complete(best, foreign)
+    return {
+        slot.name: _arranged(best, slot, name, foreign.arrays[name])
+        for slot, name in best.found.items()
+    }
 
 
 def _arranged(best: Match, slot: Slot, name: str, array: FloatArray) -> Array:
