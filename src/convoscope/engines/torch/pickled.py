@@ -7,6 +7,7 @@ PyTorch's reader of tensors, numbers, words and containers, which refuses everyt
 from __future__ import annotations
 
 import pickle
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from convoscope.engines.claims import check_claim
 from convoscope.errors import WeightsError
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "net")
+_GLOBAL = re.compile(r"GLOBAL:? ([\w.]+\w)")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 
 
@@ -37,7 +39,9 @@ def read_arrays(path: Path) -> dict[str, FloatArray]:
     tensors = {
         name: tensor
         for name, tensor in state.items()
-        if isinstance(tensor, Tensor) and tensor.is_floating_point()
+        if isinstance(tensor, Tensor)
+        and tensor.is_floating_point()
+        and (tensor.layout, tensor.device.type) == (torch.strided, "cpu")
     }
     # A tensor may be a view that repeats a few bytes many times.
     check_claim(sum(4 * tensor.numel() for tensor in tensors.values()), path.stat().st_size)
@@ -46,16 +50,13 @@ def read_arrays(path: Path) -> dict[str, FloatArray]:
 
 def _loaded(path: Path) -> Any:
     try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                unpacked = sum(member.file_size for member in archive.infolist())
-            check_claim(unpacked, path.stat().st_size)
+        _check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise WeightsError(
             f"a weight file must hold tensors and nothing that runs, PyTorch's safe reader refused "
-            f"{_refused(error)}: if you trust whoever made it, open it there and save "
-            "model.state_dict() alone; do not load it otherwise"
+            f"{_refused(error)}: copy or download it again if it was cut short, or save "
+            "model.state_dict() alone where it was made; do not load it otherwise"
         ) from error
     except WeightsError:
         raise
@@ -63,19 +64,29 @@ def _loaded(path: Path) -> Any:
             IndexError, AssertionError, MemoryError, zipfile.BadZipFile) as error:  # fmt: skip
         raise WeightsError(
             f"a .pth or .pt file must be a whole state dict, reading it gave "
-            f"{type(error).__name__} {_first_line(error)!r}: it was cut short, damaged or is "
-            "TorchScript; copy or download it again, or save model.state_dict()"
+            f"{type(error).__name__} {_first_line(error)!r}: it was cut short or "
+            "damaged; copy or download it again"
         ) from error
+
+
+def _check_archive(path: Path) -> None:
+    """Raise if the file is a zip archive that is a program, or that grows without bound."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    check_claim(sum(member.file_size for member in members), path.stat().st_size)
+    if any(member.filename.endswith("/constants.pkl") for member in members):
+        raise WeightsError(
+            "a .pth or .pt file must hold weights, this one is TorchScript, a program: load it "
+            "where it was made and save its state_dict() alone"
+        )
 
 
 def _refused(error: pickle.UnpicklingError) -> str:
     """What PyTorch refused, out of its long advice."""
-    for line in str(error).splitlines():
-        for mark in ("Unsupported global: GLOBAL ", "Unsupported operand ", "Unsupported class "):
-            _, found, rest = line.partition(mark)
-            if found:
-                return repr(rest.split(" was not")[0].split()[0].strip(".,"))
-    return "its pickle"
+    found = _GLOBAL.search(str(error))
+    return repr(found[1]) if found else "its pickle"
 
 
 def _first_line(error: BaseException) -> str:

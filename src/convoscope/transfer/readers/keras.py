@@ -39,6 +39,7 @@ _KERAS_1 = {
     "running_mean": "moving_mean", "running_std": "moving_variance",
 }  # fmt: skip
 _OLD_NAME = re.compile(rf"_({'|'.join(_KERAS_1)})(?:_\d+)?$")
+_OPTIMISERS = ("optimizer", "optimizer_weights")
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 _WEIGHTED = ("kernel", "bias")
 _VARIABLES = {
@@ -126,7 +127,7 @@ def _of_keras_3(file: Any, datasets: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path, dataset in datasets.items():
         group, _, number = path.rpartition("/vars/")
-        if not number.isdigit() or not group or group.startswith("optimizer"):
+        if not number.isdigit() or not group or group.partition("/")[0] in _OPTIMISERS:
             continue
         numbered = group.rpartition("/")[2]
         variables = _VARIABLES.get(re.sub(r"_\d+$", "", numbered), _WEIGHTED)
@@ -141,7 +142,7 @@ def _of_keras_2(datasets: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path, dataset in datasets.items():
         group, _, rest = path.removeprefix("model_weights/").partition("/")
-        if rest and group != "optimizer_weights":
+        if rest and group not in _OPTIMISERS:
             found["/".join(_layer_and_parameter(group, rest))] = dataset
     return found
 
