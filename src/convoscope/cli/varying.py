@@ -148,7 +148,11 @@ class _Progress:
 def begun_lines(begun: Begun) -> list[str]:
     """How many trainings there are, about how long they take, and what was refused and why."""
     lines = [f"run {begun.run.path}"]
-    lines += [f"cannot be: {variant.label}: {variant.refusal}" for variant in begun.refused]
+    lines += [
+        f"cannot be: {begun.plan.name_of(variant)}: {variant.refusal}"
+        for variant in begun.plan.variants
+        if variant.refusal is not None
+    ]
     together = (
         f"{begun.room.jobs} at a time with {wording.counted(begun.room.threads, 'thread')} each"
         if begun.room.jobs > 1

@@ -89,7 +89,9 @@ def _hear(
     except queue.Empty:
         return
     if isinstance(said, Ended):
-        running.pop(said.task.name).wait()
+        process = running.pop(said.task.name)
+        _end_input(process)
+        process.wait()
     tell(said)
 
 
@@ -134,15 +136,13 @@ def _follow(
     """Pass on what the process says, and say how it ended."""
     assert process.stdout is not None
     ended: dict[str, Any] | None = None
-    try:
+    with process.stdout, suppress(ValueError):  # half a line, for it died: its exit says more
         for line in process.stdout:
             said = json.loads(line)
             if "status" in said:
                 ended = said
             else:
                 news.put(Moved(task=task, done=said["done"], epochs=said["epochs"]))
-    except ValueError:
-        pass  # half a line, for it died: its exit says more
     code = process.wait()
     with errors:
         ended = ended or {"status": "failed", "reason": _why(code, errors)}

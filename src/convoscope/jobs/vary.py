@@ -30,10 +30,11 @@ from convoscope.jobs.settings import absolute, asked_request, gathered
 from convoscope.jobs.side_by_side import Ended, News, Task, side_by_side
 from convoscope.jobs.source import asked_dataset
 from convoscope.jobs.train import data_facts, model_facts
+from convoscope.jobs.vary_address import held_settings
 from convoscope.jobs.vary_estimate import estimated_seconds
 from convoscope.jobs.vary_resolve import Resolved, resolve_each, resolved, with_bases
 from convoscope.jobs.vary_room import Room, room
-from convoscope.jobs.vary_space import Space, variants
+from convoscope.jobs.vary_space import Space, merged, variants
 from convoscope.runs import Run, RunRecord, open_run
 from convoscope.runs.lock import holding
 from convoscope.runs.record import Status
@@ -47,9 +48,9 @@ class Begun:
     """What is about to be trained: ``seconds`` are a guess, ``None`` where none can be made."""
 
     run: Run
+    plan: Plan
     trainings: int
     variants: int
-    refused: tuple[PlannedVariant, ...]
     room: Room
     seconds: float | None
 
@@ -89,12 +90,14 @@ def vary(
     """
     if seeds < 1:
         raise SettingsError(f"seeds must be at least 1, got {seeds}: 3 show the luck of training")
-    given = {**space.settings, **settings}
-    base = gathered(data, model or space.model, settings_file, given)
+    held, fixed = held_settings(space.fixed)
+    given = {**space.settings, **settings, **held}
+    asked = given.pop("model", model or space.model)
+    base = gathered(data, asked, settings_file, given)
     dataset = asked_dataset(base)
     factors = with_bases(space, base, dataset)
     planned = tuple(
-        replace(variant, changes={**space.fixed, **variant.changes})
+        replace(variant, changes=merged(fixed, variant.changes))
         for variant in variants(factors, space.combine)
     )
     good, refused = resolve_each(planned, base, dataset)
@@ -124,7 +127,7 @@ def vary(
                 run=run,
                 trainings=trainings,
                 variants=len(good),
-                refused=refused,
+                plan=plan,
                 room=chosen,
                 seconds=seconds,
             )
@@ -152,14 +155,13 @@ def go_on(run: Run, watching: Watching, *, jobs: str | int = "auto") -> Run:
         # The threads decide the bytes, so they stay; how many run at once does not.
         asked = room(jobs, good, trainings=len(_unfinished(run, plan)), device=device)
         chosen = replace(asked, threads=plan.threads)
-        refused = tuple(variant for variant in plan.variants if variant.refusal)
         left = len(_unfinished(run, plan))
         watching.begun(
             Begun(
                 run=run,
                 trainings=left,
                 variants=len(good),
-                refused=refused,
+                plan=plan,
                 room=chosen,
                 seconds=None,
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -62,8 +62,10 @@ def changed(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> Changed:
     return found
 
 
-def own_value(address: str, request: TrainRequest, architecture: Architecture) -> Any:
+def own_value(address: str, request: TrainRequest, architecture: Callable[[], Architecture]) -> Any:
     """What stands at that address where nothing is changed; ``None`` where nothing is said.
+
+    ``architecture`` makes the network of the request; it is called for an address in it.
 
     Raises:
         UnknownNameError: if the address names nothing; names the nearest.
@@ -72,12 +74,31 @@ def own_value(address: str, request: TrainRequest, architecture: Architecture) -
     head, _, rest = address.partition(".")
     layer, _, name = rest.rpartition(".")
     if head == "layers" and layer:
-        return field_value(architecture, layer, name)
+        return field_value(architecture(), layer, name)
     if address.startswith("model.options."):
         return request.set.get(address.removeprefix("model.options."))
     if head in _BY_NAME and rest:
         return getattr(request, head).get(rest, 1.0)
     return getattr(request, setting_name(address))
+
+
+def held_settings(fixed: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What holds for all variants: settings by name, and the changes that are none.
+
+    Raises:
+        UnknownNameError: if an address names nothing; names the nearest.
+        SettingsError: if it names what is not to be said this way.
+    """
+    held: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    for address, value in fixed.items():
+        head, _, rest = address.partition(".")
+        is_setting = head == "training" or not rest
+        if is_setting and address != "layers":
+            held[setting_name(address)] = value
+        else:
+            others[address] = value
+    return held, others
 
 
 def setting_name(address: str) -> str:

@@ -78,6 +78,7 @@ def compare(run: Run, *, shows_all_tests: bool = False) -> Variations:
     level_with = told_apart(chosen.variant.name, answers)
     return Variations(
         factors=plan.factors,
+        is_grid=plan.is_grid,
         trained=trained,
         refused=refused,
         contrasts=contrasts(plan, answers),
@@ -219,7 +220,7 @@ def _notes(
     notes = [str(note) for note in run.record().data.get("notes", ())]
     for variant in tried:
         for failure in _failures(run, plan, variant):
-            notes.append(f"{variant.label}, {failure}")
+            notes.append(f"{plan.name_of(variant)}, {failure}")
     if len(plan.seeds) == 1:
         notes.append(
             "Each variant was trained with one seed: nothing here knows of the luck of training, "

@@ -5,8 +5,9 @@ All of it is arithmetic: nothing is decoded or computed before every variant is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from convoscope.architecture.files import to_yaml
@@ -46,7 +47,12 @@ def with_bases(space: Space, base: TrainRequest, dataset: Dataset) -> tuple[Fact
     Raises:
         UnknownNameError: if an address names nothing.
     """
-    architecture = choose_architecture(base, dataset)
+
+    @cache
+    def architecture() -> Architecture:
+        # Made where a layer is asked for alone: options may be what makes it possible at all.
+        return choose_architecture(base, dataset)
+
     return tuple(_with_base(factor, space, base, architecture) for factor in space.factors)
 
 
@@ -107,7 +113,7 @@ def resolved(planned: PlannedVariant, base: TrainRequest, dataset: Dataset) -> R
 
 
 def _with_base(
-    factor: Factor, space: Space, base: TrainRequest, architecture: Architecture
+    factor: Factor, space: Space, base: TrainRequest, architecture: Callable[[], Architecture]
 ) -> Factor:
     if factor.address is not None:
         try:

@@ -62,9 +62,33 @@ class Plan:
     seeds: tuple[int, ...]
     threads: int
 
+    @property
+    def is_grid(self) -> bool:
+        """Whether some variant changes several things at once."""
+        return any(len(_changed(variant, self.factors)) > 1 for variant in self.variants)
+
+    def name_of(self, variant: PlannedVariant) -> str:
+        """What a reader calls a variant."""
+        return short_name(variant, self.factors, is_grid=self.is_grid)
+
     def to_json(self) -> dict[str, Any]:
         """The object of ``variations.json``."""
         return {"schema_version": _SCHEMA, **asdict(self)}
+
+
+def short_name(
+    variant: PlannedVariant, factors: Mapping[str, Sequence[str]], *, is_grid: bool
+) -> str:
+    """A variant by all its levels or, where each changes one thing, by what it changes."""
+    if is_grid or len(factors) == 1:
+        return variant.label
+    changed = _changed(variant, factors)
+    return f"{changed[0]} {variant.levels[changed[0]]}" if changed else "as it is"
+
+
+def _changed(variant: PlannedVariant, factors: Mapping[str, Sequence[str]]) -> list[str]:
+    """The factors whose level is not the first."""
+    return [name for name, level in variant.levels.items() if level != factors[name][0]]
 
 
 def write_plan(run: Run, plan: Plan) -> None:
@@ -202,6 +226,7 @@ class Variations:
     """
 
     factors: Mapping[str, tuple[str, ...]]
+    is_grid: bool
     trained: tuple[Trained, ...]
     refused: tuple[PlannedVariant, ...]
     contrasts: tuple[Contrast, ...]
@@ -213,21 +238,9 @@ class Variations:
     tested: tuple[Tested, ...]
     notes: tuple[str, ...]
 
-    @property
-    def is_grid(self) -> bool:
-        """Whether some variant changes several things at once."""
-        return any(len(self._changed(one.variant)) > 1 for one in self.trained)
-
     def name_of(self, variant: PlannedVariant) -> str:
-        """What a reader calls it: all its levels, or what alone it changes."""
-        if self.is_grid or len(self.factors) == 1:
-            return variant.label
-        changed = self._changed(variant)
-        return f"{changed[0]} {variant.levels[changed[0]]}" if changed else "as it is"
-
-    def _changed(self, variant: PlannedVariant) -> list[str]:
-        """The factors whose level is not the first."""
-        return [f for f, level in variant.levels.items() if level != self.factors[f][0]]
+        """What a reader calls a variant."""
+        return short_name(variant, self.factors, is_grid=self.is_grid)
 
     def numbered(self, number: int) -> Trained:
         """The variant of that number."""
