@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from convoscope import engines
 from convoscope.arrays import Array, generator
-from convoscope.engines.published import Blueprint
 from convoscope.transfer.catalogue import Backbone, backbone
 
 TINY = "timm:test_resnet"
-
-WriteWeights: TypeAlias = Callable[..., Path]
 
 
 @pytest.fixture
@@ -35,9 +35,7 @@ def tiny() -> Backbone:
 @pytest.fixture(scope="session")
 def tiny_arrays(tiny: Backbone) -> dict[str, Array]:
     """Random weights for it, under timm's names."""
-    from convoscope import engines
-
-    plan: Blueprint = engines.blueprint(tiny.source, tiny.input_shape, cut="")
+    plan = engines.blueprint(tiny.source, tiny.input_shape, cut="")
     arrays: dict[str, Array] = {}
     for name, shape in plan.shapes.items():
         rng = generator(0, name)
@@ -57,3 +55,16 @@ def tiny_file(tmp_path: Path, tiny_arrays: dict[str, Array]) -> Path:
     file = tmp_path / "model.safetensors"
     save_file(tiny_arrays, file)
     return file
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """A disk on which no file can grow beyond so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)

@@ -16,7 +16,7 @@ import urllib.error
 from dataclasses import asdict, dataclass
 from email.message import Message
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -30,7 +30,6 @@ from convoscope.transfer.store import Stored, find, folder_name, weights_folder
 from convoscope.version import __version__
 
 HUB: Final = "https://huggingface.co"
-SCHEMA_VERSION: Final = 1
 
 _FILE = "model.safetensors"
 _PATIENCE = 30.0
@@ -50,7 +49,23 @@ class Pin:
     size: int | None = None
 
 
-_PIN = TypeAdapter(Pin)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Announced:
+    """What the hub said of a repository's weights, as it is written down."""
+
+    schema_version: Literal[1] = 1
+    hub: str
+    commit: str
+    sha256: str
+    size: int | None
+
+    def pin(self) -> Pin:
+        """At whichever hub is asked now; the hash makes all of them equal."""
+        url = f"{_root()}/{self.hub}/resolve/{self.commit}/{_FILE}"
+        return Pin(urls=(url,), sha256=self.sha256, commit=self.commit, size=self.size)
+
+
+_ANNOUNCED = TypeAdapter(_Announced)
 
 
 def fetch(name: str, *, progress: download.Progress = download.unwatched) -> Stored:
@@ -90,17 +105,16 @@ def pin_of(chosen: Backbone) -> Pin:
         return Pin(urls=chosen.origin.urls, sha256=chosen.origin.sha256)
     written = weights_folder() / "pins" / f"{folder_name(chosen.name)}.json"
     if written.exists():
-        return _read(written)
+        return _read(written).pin()
     if not chosen.origin.hub:
         raise DownloadError(
             f"backbone {chosen.name!r}: weights to download must have a publisher whose file can "
             "be told by its hash, this one has none: choose another tag, or import a file of yours "
             f"with  convoscope weights import FILE --as {chosen.name}"
         )
-    pin = _announced(chosen)
-    content = {"schema_version": SCHEMA_VERSION} | asdict(pin)
-    disk.write_text(written, json.dumps(content, indent=2) + "\n")
-    return pin
+    announced = _announced(chosen)
+    disk.write_text(written, json.dumps(asdict(announced), indent=2) + "\n")
+    return announced.pin()
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -110,15 +124,14 @@ class _NoRedirect(HTTPRedirectHandler):
         """Stay."""
 
 
-def _announced(chosen: Backbone) -> Pin:
+def _announced(chosen: Backbone) -> _Announced:
     """Commit, hash and size of the weights, as the hub announces them.
 
     Source: https://huggingface.co/docs/huggingface_hub/package_reference/file_download, the
     headers ``X-Repo-Commit``, ``X-Linked-Etag`` (the SHA-256 of a large file) and
     ``X-Linked-Size``.
     """
-    root = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
-    url = f"{root}/{chosen.origin.hub}/resolve/main/{_FILE}"
+    url = f"{_root()}/{chosen.origin.hub}/resolve/main/{_FILE}"
     headers = _headers(chosen, url)
     digest = (headers.get("X-Linked-Etag") or headers.get("ETag") or "").strip('"').lower()
     commit = headers.get("X-Repo-Commit") or ""
@@ -129,12 +142,17 @@ def _announced(chosen: Backbone) -> Pin:
             f"before it is fetched, {url} announced {digest or 'no hash'} and "
             f"{commit or 'no commit'}: try again later, or import a file of yours"
         )
-    return Pin(
-        urls=(f"{root}/{chosen.origin.hub}/resolve/{commit}/{_FILE}",),
-        sha256=digest,
+    return _Announced(
+        hub=chosen.origin.hub,
         commit=commit,
+        sha256=digest,
         size=int(size) if size.isdigit() else None,
     )
+
+
+def _root() -> str:
+    """The hub, or the mirror that ``HF_ENDPOINT`` names."""
+    return os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
 
 
 def _headers(chosen: Backbone, url: str) -> Message:
@@ -163,16 +181,13 @@ def _silent(chosen: Backbone, url: str, said: str) -> DownloadError:
     )
 
 
-def _read(file: Path) -> Pin:
+def _read(file: Path) -> _Announced:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        version = content.pop("schema_version", None)
-        if version != SCHEMA_VERSION:
-            raise ValueError(f"schema_version {version!r} instead of {SCHEMA_VERSION}")
-        return _PIN.validate_python(content)
-    except (OSError, ValueError, AttributeError, ValidationError) as error:
-        said = str(error).partition("\n")[0]
+        return _ANNOUNCED.validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = f"{'.'.join(map(str, first['loc'])) or 'content'}: {first['msg']}"
         raise WeightsError(
-            f"{file}: a pin must say address and SHA-256 of the weights, this has {said}: delete "
-            "the file, and the hub is asked again"
+            f"{file}: a pin must say the commit and the SHA-256 of weights, this has {said}: "
+            "delete the file, and the hub is asked again"
         ) from error
