@@ -182,7 +182,8 @@ def _row(run: Run) -> dict[str, Any]:
         row |= {"data": record.data.get("name")}
         if record.kind == CONVOLVE:
             return row | {"model": f"filter {record.settings.get('filter')}"}
-        row |= {"model": record.settings.get("model"), "epochs": record.epochs}
+        network = record.settings.get("model") or record.settings.get("backbone")
+        row |= {"model": network, "epochs": record.epochs}
         if record.parts:
             word = record.parts[0].partition("/")[0]
             row |= {"status": f"{row['status']}, {len(record.parts)} {word}", "epochs": None}

@@ -119,7 +119,7 @@ def network(contents: Contents) -> Network:
         parameters=analysis.parameters,
         macs=analysis.macs,
         memory=wording.data_size(analysis.activation_bytes),
-        diagram=network_diagram(_blocks(analysis)),
+        diagram=network_diagram(_blocks(analysis, _still(contents))),
         conventions=(MAC_CONVENTION, MEMORY_CONVENTION),
     )
 
@@ -140,6 +140,26 @@ def preprocessing(contents: Contents) -> str:
     return (
         f"Every picture is {how} {size} pixels, read as {order.get(str(said.get('order')), 'is')} "
         f"in [0, 1] and standardised with {numbers}."
+    )
+
+
+def pretrained(contents: Contents) -> str:
+    """What the network was before and what of it has learnt; empty for one trained from scratch."""
+    said = contents.model.get("backbone")
+    if not isinstance(said, Mapping):
+        return ""
+    frozen = said.get("frozen_up_to")
+    still = (
+        f"Everything up to {frozen} stayed as it was "
+        f"({wording.counted(said.get('frozen_parameters', 0), 'parameter')}); what comes after it"
+        if frozen
+        else "All of it"
+    )
+    return (
+        f"The network is pretrained: {said.get('name')} with the weights of {said.get('origin')} "
+        f"(SHA-256 {str(said.get('weights_sha256'))[:12]}, licence: {said.get('licence')}), and "
+        f"a new head, {said.get('head')}. {still} has learnt from these images "
+        f"({wording.counted(said.get('learnt_parameters', 0), 'parameter')})."
     )
 
 
@@ -170,7 +190,15 @@ def settings(contents: Contents) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _blocks(analysis: Analysis) -> list[Block]:
+def _still(contents: Contents) -> frozenset[str]:
+    """The layers that a pretrained network kept as they were."""
+    said = contents.model.get("backbone")
+    frozen = said.get("frozen_up_to") if isinstance(said, Mapping) else None
+    names = [row.name for row in contents.analysis.rows]
+    return frozenset(names[: names.index(frozen) + 1]) if frozen in names else frozenset()
+
+
+def _blocks(analysis: Analysis, still: frozenset[str]) -> list[Block]:
     """The image and every layer that changes a shape or joins branches."""
     image = Block(name="image", kind="input", shape=analysis.input_shape)
     return [image] + [
@@ -178,7 +206,7 @@ def _blocks(analysis: Analysis) -> list[Block]:
             name=row.name,
             kind=row.kind,
             shape=row.output_shape,
-            learns=row.kind in _JOINING or row.parameters > 0,
+            learns=row.name not in still and (row.kind in _JOINING or row.parameters > 0),
             head=row.head or "",
         )
         for row in analysis.rows

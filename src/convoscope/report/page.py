@@ -67,6 +67,7 @@ def render(contents: Contents, parts: Parts | None = None) -> str:
         data=material.head_data(contents),
         preprocessing=material.preprocessing(contents),
         network=material.network(contents),
+        pretrained=material.pretrained(contents),
         command=material.command(contents),
         settings=material.settings(contents),
         environment=material.environment(contents),

@@ -14,6 +14,7 @@ import numpy as np
 
 from convoscope.architecture.branches import AnyLayer
 from convoscope.architecture.graph import Architecture, branches
+from convoscope.architecture.layers import Dropout
 from convoscope.arrays import FloatArray
 from convoscope.data.cache import cache_folder
 from convoscope.runs import files
@@ -24,14 +25,15 @@ def last_frozen(architecture: Architecture, multipliers: Mapping[str, float]) ->
 
     ``multipliers`` of the learning rate are by parameter name, as
     :func:`convoscope.engines.learning.multipliers` gives them; 0 is frozen. Layers without
-    parameters belong to what stands before them.
+    parameters belong to what stands before them, but dropout to what it is there for.
     """
     learning = {name.partition(".")[0] for name, rate in multipliers.items() if rate > 0}
     found = None
     for layer in architecture.layers:
         if learning & set(_names_inside(layer)):
             return found
-        found = layer.name
+        if not isinstance(layer, Dropout):
+            found = layer.name
     return found
 
 
