@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from convoscope.jobs.describe import describe
     from convoscope.jobs.doubts import doubts
     from convoscope.jobs.evaluate import evaluate
+    from convoscope.jobs.explain import explain as explain_images
     from convoscope.jobs.folds import cross_validate
     from convoscope.jobs.predict import predict
     from convoscope.jobs.resume import resume
@@ -45,6 +46,7 @@ __all__ = [
     "describe",
     "doubts",
     "evaluate",
+    "explain_images",
     "find_runs",
     "open_run",
     "predict",
@@ -63,6 +65,7 @@ _HOMES = {
     "describe": "jobs.describe:describe",
     "doubts": "jobs.doubts:doubts",
     "evaluate": "jobs.evaluate:evaluate",
+    "explain_images": "jobs.explain:explain",
     "find_runs": "runs:find_runs",
     "open_run": "runs:open_run",
     "predict": "jobs.predict:predict",

@@ -32,6 +32,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "evaluate": Entry("evaluate:evaluate", "Test a trained run again, on its data or on other."),
     "predict": Entry("predict:predict", "Say what is in pictures, with a trained run."),
+    "explain": Entry("explain:explain", "Show what a network looks at in images."),
     "report": Entry("report:report", "Write a run's report as one HTML file."),
     "runs": Entry("runs:runs", "List, show and remove runs."),
     "train": Entry("train:train", "Train a network on a folder of images."),

@@ -22,6 +22,7 @@ NEGATIVE = (11, 99, 165)
 POSITIVE = (181, 74, 6)
 ZERO = (250, 250, 247)
 
+_OPTIMISED_UP_TO = 128 * 128
 _MARGIN, _GAP, _FONT = 16, 14, 13
 _INK, _QUIET, _PAPER = (28, 33, 38), (89, 98, 107), (253, 253, 251)
 
@@ -121,5 +122,6 @@ def _picture(image: ByteArray) -> Image.Image:
 
 def _png(image: Image.Image) -> bytes:
     stream = io.BytesIO()
-    image.save(stream, "PNG", optimize=True)
+    # Trying out every filter gains little on large pictures and takes ten times as long.
+    image.save(stream, "PNG", optimize=image.width * image.height <= _OPTIMISED_UP_TO)
     return stream.getvalue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 
 import numpy as np
 from PIL import Image
@@ -47,6 +48,12 @@ def is_tiny(image: ByteArray) -> bool:
     """Whether the image (H, W, C) is so small that its pixels should stay squares when enlarged."""
     height, width, _ = image.shape
     return bool(max(height, width) <= _CRISP_UP_TO)
+
+
+def zoom(image: ByteArray, *, side: int = LONGEST) -> int:
+    """By how much an image (H, W, C) is enlarged, in whole squares, to be ``side`` pixels long."""
+    longest = int(max(image.shape[:2]))
+    return max(1, math.ceil(side / longest))
 
 
 def _picture(image: ByteArray) -> Image.Image:

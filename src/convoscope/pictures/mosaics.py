@@ -1,0 +1,116 @@
+"""All maps, or all filters, of a layer in one picture: each in its own square, with its number.
+
+Every value is a square of whole pixels; nothing is smoothed. All maps of a mosaic share one
+scale, so that a faint map looks faint and a silent one is black.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from convoscope.arrays import Array, ByteArray, FloatArray
+from convoscope.pictures.heat import glowing
+from convoscope.pictures.maps import diverging, filter_tile
+from convoscope.pictures.palette import COLOURS, Theme
+
+SMALLEST_SIDE: Final = 56
+"""A map's or filter's square has at least about so many pixels on a side."""
+
+_ACROSS = 1000
+_GAP, _LINE, _FONT = 6, 14, 11
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """What the ends of the colours stand for: 0 to ``high``, or ``low`` = -``high`` to ``high``."""
+
+    low: float
+    high: float
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether there are values below 0."""
+        return self.low < 0
+
+
+def scale_of(maps: Array) -> Scale:
+    """The one scale of several maps of any shape: from 0 to the highest value, or, where there are
+    values below 0, as far below as above.
+    """
+    low, high = float(maps.min()), float(maps.max())
+    if low < 0:
+        limit = max(-low, high)
+        return Scale(low=-limit, high=limit)
+    return Scale(low=0.0, high=high)
+
+
+def map_colours(values: FloatArray, scale: Scale) -> ByteArray:
+    """Values of any shape as colours (..., 3) uint8: black to yellow, or blue over white to orange
+    where the scale goes below 0.
+    """
+    return diverging(values, scale.high) if scale.is_signed else glowing(values, scale.high)
+
+
+def mosaic_of_maps(
+    maps: FloatArray, numbers: Sequence[int], scale: Scale, *, theme: Theme = "light"
+) -> ByteArray:
+    """Maps (M, h, w) with their channel ``numbers`` below them, as (H, W, 3) uint8."""
+    side = max(maps.shape[1:])
+    times = max(1, math.ceil(SMALLEST_SIDE / side))
+    tiles = [_enlarged(map_colours(one, scale), times) for one in maps]
+    return mosaic(tiles, [str(number) for number in numbers], theme=theme)
+
+
+def mosaic_of_filters(
+    filters: FloatArray, numbers: Sequence[int], *, theme: Theme = "light"
+) -> ByteArray:
+    """Filters (M, C, k, k) with their ``numbers`` below them, as (H, W, 3) uint8.
+
+    Filters that see colours are drawn in colour; others as their input channels side by side,
+    blue below 0 and orange above, all on the scale of the largest value.
+    """
+    tiles = [filter_picture(one, float(np.abs(filters).max())) for one in filters]
+    return mosaic(tiles, [str(number) for number in numbers], theme=theme)
+
+
+def filter_picture(values: FloatArray, limit: float) -> ByteArray:
+    """A filter (C, k, k) as (h, w, 3 or 4) uint8, enlarged to squares.
+
+    One of three channels is a small picture in colour, middle gray at 0; others are their
+    channels side by side.
+    """
+    tile = colour_filter(values, limit) if len(values) == 3 else filter_tile(values, limit)
+    return _enlarged(tile, max(1, math.ceil(SMALLEST_SIDE / max(tile.shape[:2]))))
+
+
+def colour_filter(values: FloatArray, limit: float) -> ByteArray:
+    """A filter (3, k, k) as a picture (k, k, 3) uint8: 0 is middle gray, ``limit`` full colour."""
+    share = np.clip(values / limit, -1, 1) if limit > 0 else np.zeros(values.shape)
+    return np.round(127.5 + 127.5 * share).astype(np.uint8).transpose(1, 2, 0)
+
+
+def mosaic(tiles: Sequence[ByteArray], names: Sequence[str], *, theme: Theme) -> ByteArray:
+    """Tiles (h, w, 3 or 4) of one size in rows, each with its name below it, as (H, W, 3)."""
+    height, width = tiles[0].shape[:2]
+    step = (width + _GAP, height + _LINE + _GAP)
+    columns = min(len(tiles), max(1, (_ACROSS + _GAP) // step[0]))
+    rows = math.ceil(len(tiles) / columns)
+    colours = COLOURS[theme]
+    page = Image.new("RGB", (columns * step[0] - _GAP, rows * step[1] - _GAP), colours["paper"])
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(_FONT)
+    for place, (tile, name) in enumerate(zip(tiles, names, strict=True)):
+        x, y = place % columns * step[0], place // columns * step[1]
+        picture = Image.fromarray(tile)
+        page.paste(picture, (x, y), picture if picture.mode == "RGBA" else None)
+        pen.text((x, y + height + 1), name, fill=colours["muted"], font=font)
+    return np.asarray(page)
+
+
+def _enlarged(image: ByteArray, times: int) -> ByteArray:
+    return image.repeat(times, axis=0).repeat(times, axis=1)

@@ -1,0 +1,177 @@
+"""The maps and filters of an explained network's layers, as pictures true to scale."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from convoscope.arrays import ByteArray, FloatArray
+from convoscope.pictures.maps import exact_uri, filter_tile, value_range
+from convoscope.pictures.mosaics import (
+    Scale,
+    colour_filter,
+    map_colours,
+    scale_of,
+)
+from convoscope.pictures.thumbnails import data_uri
+from convoscope.report import wording
+from convoscope.report.looking import Legend, Shown
+from convoscope.runs.explanations import ExplainedImage
+
+MOST_MAPS: Final = 64
+"""So many maps of a layer stand on a page, the strongest; the files hold all."""
+
+PAIRED: Final = 10
+"""So many filters, the first ones, stand beside the maps they make."""
+
+_MAP_SIDE, _LARGEST_MAP, _FILTER_SIDE = 64, 112, 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A map and the filter that made it."""
+
+    number: int
+    map: Shown
+    filter: Shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownMaps:
+    """A layer's maps of an image on one scale, ``pairs`` beside their filters."""
+
+    layer: str
+    title: str
+    words: str
+    legend: Legend
+    low: str
+    high: str
+    maps: tuple[Shown, ...]
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownFilters:
+    """A layer's filters on one scale."""
+
+    layer: str
+    title: str
+    words: str
+    high: str
+    is_colour: bool
+    filters: tuple[Shown, ...]
+
+
+def map_sections(
+    image: ExplainedImage, filters: Mapping[str, FloatArray], *, most: int = MOST_MAPS
+) -> tuple[ShownMaps, ...]:
+    """The maps of every layer that was kept, in computing order, at most ``most`` of each."""
+    return tuple(_maps(layer, maps, filters.get(layer), most) for layer, maps in image.maps.items())
+
+
+def filter_sections(filters: Mapping[str, FloatArray]) -> tuple[ShownFilters, ...]:
+    """The filters of every layer that has some, in computing order."""
+    return tuple(_filters(layer, values) for layer, values in filters.items())
+
+
+def strongest_channels(maps: FloatArray, most: int) -> list[int]:
+    """The channels of maps (C, h, w) with the highest values, at most ``most``, in their order."""
+    highest = np.abs(maps).max(axis=(1, 2))
+    return sorted(int(k) for k in np.argsort(-highest, kind="stable")[:most])
+
+
+def _maps(layer: str, maps: FloatArray, filters: FloatArray | None, most: int) -> ShownMaps:
+    scale, chosen = scale_of(maps), strongest_channels(maps, most)
+    count, height, width = maps.shape
+    silent = int((np.abs(maps).max(axis=(1, 2)) == 0).sum())
+    words = []
+    if len(chosen) < count:
+        words.append(f"The {len(chosen)} with the highest values of {wording.count(count)}.")
+    if silent:
+        some = "1 map is" if silent == 1 else f"{silent} of the {wording.count(count)} maps are"
+        words.append(f"{some} 0 everywhere: this picture holds nothing that they look for.")
+    return ShownMaps(
+        layer=layer,
+        title=f"{layer}: {wording.counted(count, 'map')} of {height} × {width}",
+        words=" ".join(words),
+        legend="signed" if scale.is_signed else "glow",
+        low=_signed(wording.score(scale.low)),
+        high=wording.score(scale.high),
+        maps=tuple(_map(maps[channel], channel, scale) for channel in chosen),
+        pairs=() if filters is None else _pairs(maps, filters, scale),
+    )
+
+
+def _map(values: FloatArray, channel: int, scale: Scale) -> Shown:
+    colours = map_colours(values, scale)
+    height, width = values.shape
+    times = max(1, round(_MAP_SIDE / max(height, width)))
+    shrink = min(1.0, _LARGEST_MAP / max(height, width))
+    return Shown(
+        uri=exact_uri(colours) if max(height, width) <= _MAP_SIDE else data_uri(colours),
+        width=round(width * times * shrink),
+        height=round(height * times * shrink),
+        title=str(channel),
+        words=_signed(value_range(values)),
+        is_exact=True,
+    )
+
+
+def _pairs(maps: FloatArray, filters: FloatArray, scale: Scale) -> tuple[Pair, ...]:
+    if len(filters) != len(maps):
+        # A layer of several operations: no filter makes one of its maps alone.
+        return ()
+    limit = float(np.abs(filters).max())
+    return tuple(
+        Pair(
+            number=number,
+            map=_map(maps[number], number, scale),
+            filter=_filter(filters[number], number, limit),
+        )
+        for number in range(min(PAIRED, len(filters)))
+    )
+
+
+def _filters(layer: str, filters: FloatArray) -> ShownFilters:
+    count, channels, height, width = filters.shape
+    shown, limit = min(count, MOST_MAPS), float(np.abs(filters).max())
+    is_colour = channels == 3
+    inside = f" × {channels}" if channels > 1 else ""
+    words = [f"The first {shown} of {wording.count(count)}."] if shown < count else []
+    if is_colour:
+        words.append("In the colours they look for; middle gray is 0.")
+    elif channels > 1:
+        words.append(
+            f"Each as its {channels} input channels, channel 0 at the top left and row by row from "
+            "there."
+        )
+    return ShownFilters(
+        layer=layer,
+        title=f"{layer}: {wording.counted(count, 'filter')} of {height} × {width}{inside}",
+        words=" ".join(words),
+        high=wording.score(limit),
+        is_colour=is_colour,
+        filters=tuple(_filter(filters[number], number, limit) for number in range(shown)),
+    )
+
+
+def _filter(values: FloatArray, number: int, limit: float) -> Shown:
+    tile: ByteArray = (
+        colour_filter(values, limit) if len(values) == 3 else filter_tile(values, limit)
+    )
+    times = max(1, round(_FILTER_SIDE / max(tile.shape[:2])))
+    return Shown(
+        uri=exact_uri(tile),
+        width=tile.shape[1] * times,
+        height=tile.shape[0] * times,
+        title=str(number),
+        words=_signed(value_range(values)),
+        is_exact=True,
+    )
+
+
+def _signed(words: str) -> str:
+    return words.replace("-", "\N{MINUS SIGN}")
