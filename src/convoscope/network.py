@@ -246,8 +246,8 @@ class Learner(Protocol):
     def step(self, images: Array, labels: Mapping[str, Array], *, rate: float = 1.0) -> None:
         """One step on a batch, at ``rate`` times the optimiser's learning rate.
 
-        ``labels`` per head: int (N,), -1 where not known, or soft float (N, K). Does not wait for
-        the device.
+        ``labels`` per head: int (N,), -1 where not known, or soft float (N, K), a row of -1 where
+        not known. Does not wait for the device.
         """
         ...
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from convoscope.arrays import Array, ByteArray, IntArray, generator
 from convoscope.data.augment import Policy, augment, find_policy
+from convoscope.data.mixing import mixed
 from convoscope.data.workers import default_workers, ordered
 from convoscope.errors import DataError, SettingsError
 
@@ -18,7 +19,8 @@ _WORKERS_AT_MOST = 4
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
     """``images`` (n, C, H, W) uint8, a view of (n, H, W, C); ``labels`` per head (n,), -1 where not
-    known; ``indices`` (n,): which rows of the data set these are.
+    known, or where images are mixed (n, K) shares, a row of -1 where not known; ``indices`` (n,):
+    which rows of the data set these are.
     """
 
     images: Array
@@ -30,7 +32,8 @@ class Batches:
     """The training images, epoch after epoch.
 
     The order of an epoch depends on (seed, epoch), the change of an image on (seed, epoch, its
-    row): neither on what came before, nor on the number of threads that prepare batches ahead.
+    row), and of its batch where images are mixed: neither on what came before, nor on the number of
+    threads that prepare batches ahead.
     The last batch of an epoch holds what is left, down to a single image: every image is seen in
     every epoch, and a short batch's step is as long as any other's.
     """
@@ -44,10 +47,12 @@ class Batches:
         batch_size: int,
         seed: int,
         policy: str | Policy = "none",
+        classes: Mapping[str, int] | None = None,
         workers: int | None = None,
     ) -> None:
         """``images`` (N, H, W, C) uint8, or features of any type, which no policy can change;
-        ``labels`` per head (N,), ``indices`` (M,) rows.
+        ``labels`` per head (N,), ``indices`` (M,) rows. ``classes`` says how many there are per
+        head, for labels that become soft; without it, as many as the labels name.
 
         Raises:
             SettingsError: if the batch size is below 1.
@@ -61,6 +66,7 @@ class Batches:
         self.batch_size = batch_size
         self.seed = seed
         self.policy = find_policy(policy) if isinstance(policy, str) else policy
+        self.classes = classes or {head: int(known.max()) + 1 for head, known in labels.items()}
         self.workers = workers or min(default_workers(), _WORKERS_AT_MOST)
 
     def __len__(self) -> int:
@@ -72,11 +78,13 @@ class Batches:
         order = generator(self.seed, "shuffle", epoch).permutation(self.indices)
 
         def prepare(rows: IntArray) -> Batch:
-            return Batch(
-                images=self._augmented(rows, epoch).transpose(0, 3, 1, 2),
-                labels={head: labels[rows] for head, labels in self.labels.items()},
-                indices=rows,
-            )
+            images = self._augmented(rows, epoch)
+            labels: dict[str, Array] = {head: known[rows] for head, known in self.labels.items()}
+            if self.policy.mixes:
+                rngs = [generator(self.seed, "mix", epoch, row) for row in rows.tolist()]
+                images, soft = mixed(images, labels, self.classes, self.policy, rngs)
+                labels = dict(soft)
+            return Batch(images=images.transpose(0, 3, 1, 2), labels=labels, indices=rows)
 
         return ordered(prepare, _cut(order, self.batch_size), workers=self.workers, ahead=2)
 

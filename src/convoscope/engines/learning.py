@@ -80,7 +80,8 @@ def check_losses(architecture: Architecture, losses: Sequence[HeadLoss]) -> None
 def loss_terms(
     head: Head, units: int, loss: HeadLoss, labels: Array, dtype: str = "float32"
 ) -> LossTerms:
-    """Targets and weights of a batch: int labels (N,), -1 where not known, or soft (N, K).
+    """Targets and weights of a batch: int labels (N,), -1 where not known, or soft (N, K), a row of
+    -1 where not known.
 
     An image's class weight is its class's; of a soft label it is the mean over the label. Label
     smoothing e turns a target t into ``(1 - e) t + e / K`` (softmax) or ``(1 - e) t + e / 2``
@@ -179,7 +180,8 @@ def _class_shares(head: str, classes: int, labels: Array) -> tuple[FloatArray, A
         is_known = labels >= 0
         return np.eye(classes)[np.where(is_known, labels, 0)] * is_known[:, None], is_known
     if labels.shape[1:] == (classes,) and np.issubdtype(labels.dtype, np.floating):
-        return labels.astype(np.float64), np.ones(len(labels), dtype=bool)
+        is_known = (labels != -1).any(axis=1)
+        return labels.astype(np.float64) * is_known[:, None], is_known
     raise SettingsError(
         f"head {head!r}: labels must be integers (N,) or floats (N, {classes}), "
         f"got {labels.dtype} of shape {labels.shape}"

@@ -134,6 +134,7 @@ def _batches(prepared: Prepared) -> epoch.Batches:
         batch_size=settings.batch_size,
         seed=settings.seed,
         policy=settings.augment if features is None else "none",
+        classes={head: len(names) for head, names in prepared.dataset.class_names.items()},
     )
 
 
