@@ -19,6 +19,7 @@ from convoscope.training.events import (
 )
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_WORTH_A_WORD = 0.02
 
 
 class Display(Protocol):
@@ -88,6 +89,21 @@ class Clock:
         return (now - self._since) / max(done, 1) * (total - done)
 
 
+class Pace:
+    """How long an image of a stage takes, from those done since one looks."""
+
+    def __init__(self) -> None:
+        self._began: dict[str, tuple[int, float]] = {}
+
+    def facts(self, stage: str, done: int, total: int, *, now: float) -> str:
+        """``0.3 s an image, 1 min left``; nothing where images take no time worth a word."""
+        first, since = self._began.setdefault(stage, (done, now))
+        seconds = (now - since) / max(done - first, 1)
+        if stage.endswith(")") or done >= total or seconds < _SECONDS_WORTH_A_WORD:
+            return ""
+        return f"{seconds:.2g} s an image, {duration(seconds * (total - done))} left"
+
+
 class Bars:
     """A bar for the stage at hand, and a line for each epoch above it."""
 
@@ -104,6 +120,7 @@ class Bars:
         self._tasks: dict[str, TaskID] = {}
         self._started: TrainingStarted | None = None
         self._clock: Clock | None = None
+        self._pace = Pace()
 
     def event(self, event: Event) -> None:
         """Move the bar, or print an epoch's line."""
@@ -126,7 +143,7 @@ class Bars:
 
     def stage(self, name: str, done: int, total: int) -> None:
         """Move the stage's bar; it goes when all is done."""
-        self._move(name, done, total, "")
+        self._move(name, done, total, self._pace.facts(name, done, total, now=time.monotonic()))
         if done >= total:
             self._clear()
 
@@ -162,6 +179,7 @@ class Lines:
         self._finished: tuple[str, int] | None = None
         self._started: TrainingStarted | None = None
         self._clock: Clock | None = None
+        self._pace = Pace()
 
     def event(self, event: Event) -> None:
         """Print what is worth a line."""
@@ -181,8 +199,9 @@ class Lines:
 
     def stage(self, name: str, done: int, total: int) -> None:
         """Print a line when the stage is through, and every ten seconds before."""
+        facts = self._pace.facts(name, done, total, now=time.monotonic())
         if done < total and self._is_time():
-            self.say(f"{name} {done}/{total}")
+            self.say(f"{name} {done:,} of {total:,}" + (f", {facts}" if facts else ""))
         elif done == total and self._finished != (name, total):
             self._finished = (name, total)
             what = "" if name.endswith(")") else " images"  # "(MB)", where it is no images

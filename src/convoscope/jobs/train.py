@@ -13,6 +13,7 @@ from convoscope.architecture.files import to_yaml
 from convoscope.data.splits import write_splits
 from convoscope.errors import ConvoscopeError, DivergedError, RunError, StorageError
 from convoscope.jobs import environment
+from convoscope.jobs.baseline import write_baseline
 from convoscope.jobs.folder import claim
 from convoscope.jobs.learning import FreshNetwork, fresh_network, teach
 from convoscope.jobs.outcome import outcome_notes, write_outcome
@@ -135,6 +136,7 @@ def carry_out(
         result = teach(network, prepared, recorder, should_stop)
         if result.parameters is not None:
             write_outcome(run, prepared, network, result.parameters, progress)
+            notes = (*notes, *write_baseline(run, prepared))
         run.update_record(
             status=_STATUS[result.reason],
             epochs=result.epochs,
@@ -156,6 +158,7 @@ def model_facts(prepared: Prepared) -> dict[str, Any]:
     return {
         "architecture_name": prepared.architecture.name,
         "class_names": {head: list(names) for head, names in prepared.dataset.class_names.items()},
+        "factors": {head: dict(of) for head, of in prepared.dataset.factors.items()},
         "outputs": {head.name: head.output for head in prepared.architecture.heads},
         "preprocessing": asdict(prepared.preprocessing),
         "engine": prepared.request.engine,

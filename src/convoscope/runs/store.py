@@ -6,6 +6,7 @@
     split.csv           file, label per head, split, hash
     history.jsonl       one line per epoch
     predictions/        <split>.npz: ids, labels and logits per head
+    baseline/           <split>.npz: the same from a pretrained network's features, without learning
     model/              architecture.yaml, weights.safetensors, model.json, calibration.json;
                         frozen.safetensors: what a pretrained network keeps as it was
     checkpoint/         state-<epoch>.safetensors, best-<epoch>.safetensors, progress.json
@@ -138,6 +139,18 @@ class Run:
                 f"convoscope train --resume {self.path}"
             )
         return files.read_predictions(self.path, name, split)
+
+    def write_baseline(self, predictions: Predictions) -> None:
+        """Write ``baseline/<split>.npz``: what needed no training, for comparison alone."""
+        files.write_predictions(self.path, f"baseline/{predictions.split}.npz", predictions)
+
+    def baseline(self, split: str) -> Predictions:
+        """What needed no training, as :meth:`predictions`.
+
+        Raises:
+            RunError: if it was never saved, or not whole.
+        """
+        return files.read_predictions(self.path, f"baseline/{split}.npz", split)
 
     # -- samples ------------------------------------------------------------------------------
 
@@ -276,11 +289,14 @@ def open_run(path: str | Path) -> Run:
 
 
 def size_on_disk(run: Run) -> int:
-    """The bytes of all files in the run's folder; one that is deleted meanwhile counts 0."""
+    """The bytes that deleting the run's folder would free; a file that is deleted meanwhile counts
+    0, and so does one that others hold too: what a pretrained network keeps as it was.
+    """
     total = 0
     for file in run.path.rglob("*"):
         with suppress(OSError):
-            total += file.stat().st_size if file.is_file() else 0
+            found = file.stat()
+            total += found.st_size if file.is_file() and found.st_nlink == 1 else 0
     return total
 
 

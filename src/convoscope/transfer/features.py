@@ -28,6 +28,7 @@ from convoscope.arrays import ByteArray, FloatArray, IntArray, generator
 from convoscope.data.augment import Policy, augment, find_policy
 from convoscope.data.cache import cache_folder
 from convoscope.data.preprocessing import Preprocessing
+from convoscope.disk import alone, storing
 from convoscope.errors import SettingsError, WeightsError
 from convoscope.network import Engine, Network, Precision
 from convoscope.transfer.freezing import weights_hash
@@ -246,6 +247,8 @@ def _filled(work: _Work, view: int, blocks: Sequence[int], place: _Place, told: 
     """The view's maps, with those blocks done."""
     images, shape = len(work.images), work.front.shape
     folder = place.of(view, work.policy)
+    with storing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
     is_large = 4 * images * math.prod(shape) > EXACT_UP_TO
     kinds: tuple[Kind, ...] = ("float16", "float32") if is_large else ("float32",)
     for kind in kinds:
@@ -256,7 +259,8 @@ def _filled(work: _Work, view: int, blocks: Sequence[int], place: _Place, told: 
             block=BLOCK,
             kind=kind,
         )
-        with suppress(NotExactEnoughError):
+        # Of several processes that want the same features one computes them, the others wait.
+        with suppress(NotExactEnoughError), alone(kept.folder):
             _fill(kept, view, blocks, work, told)
             return kept
     raise AssertionError("float32 holds every float32")

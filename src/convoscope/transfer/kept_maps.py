@@ -5,8 +5,8 @@
     maps.bin       N arrays of one shape, one after the other; a hole where nothing is written yet
     journal.bin    float32 per block: NaN until the block is whole on disk, then its rounding error
 
-A block's values are on disk before the journal says so. Nothing is locked: whoever fills the same
-folder at the same time writes the same bytes.
+A block's values are on disk before the journal says so, and whoever fills a folder after another
+writes the same bytes.
 """
 
 from __future__ import annotations
