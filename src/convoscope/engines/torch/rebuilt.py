@@ -7,8 +7,7 @@ import torch
 from convoscope.architecture.branches import Adopted
 from convoscope.architecture.graph import Architecture, walk
 from convoscope.architecture.protocol import Shape, shape_text
-from convoscope.engines.torch.survey import survey
-from convoscope.engines.torch.timm_models import PREFIX, make_module
+from convoscope.engines.torch.timm_models import PREFIX, make_module, surveyed
 from convoscope.engines.torch.trunk import Trunk
 from convoscope.errors import SettingsError, WeightsError
 
@@ -35,10 +34,8 @@ def _trunk(layer: Adopted, input_shape: Shape, seed: int) -> Trunk:
             f"layer {layer.name!r}: an adopted network ({layer.source}) comes with "
             "a module, and build has only the architecture: use engines.torch.adopt"
         )
-    # What to keep is found on modules without values, where a pass costs nothing.
-    with torch.device("meta"):
-        bare = make_module(layer.source, input_shape)
-    known, found = survey(bare, input_shape, name=layer.name, cut=layer.cut, source=layer.source)
+    known = surveyed(layer.source, input_shape, layer.cut)
+    found = known.layer
     if (found.maps, found.parameters) != (layer.maps, layer.parameters):
         raise WeightsError(
             f"layer {layer.name!r}: {layer.source} must give {shape_text(layer.maps)} with "
@@ -49,4 +46,4 @@ def _trunk(layer: Adopted, input_shape: Shape, seed: int) -> Trunk:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inner = make_module(layer.source, input_shape).requires_grad_()
-    return Trunk(inner, cut=layer.cut, paths=known.paths, kept=known.kept)
+    return Trunk(inner, cut=layer.cut, paths=known.paths, kept=known.shapes)

@@ -6,19 +6,23 @@ A source names one for good: ``"timm/resnet18.a1_in1k"``, architecture and the t
 from __future__ import annotations
 
 import difflib
+import functools
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from convoscope.architecture.branches import Adopted
 from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import FloatArray
 from convoscope.engines.published import Blueprint, Published
 from convoscope.engines.torch.hooks import watching
+from convoscope.engines.torch.layout import Inside
 from convoscope.engines.torch.survey import survey
 from convoscope.engines.torch.torchvision_import import import_timm
 from convoscope.errors import SettingsError, UnknownNameError
@@ -78,9 +82,20 @@ def make_module(source: str, input_shape: Shape | None = None) -> nn.Module:
     return module.eval()
 
 
-def blueprint(source: str, input_shape: Shape, *, cut: str) -> Blueprint:
-    """The architecture of a source for images of ``input_shape``, adopted up to ``cut``
-    (``""``: all of it, its logits a head ``class``), without a single weight.
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """What a source is for images of one shape, up to a cut: as an adopted layer, and what of its
+    module is traced and kept (see :class:`~convoscope.engines.torch.trunk.Trunk`), with shapes.
+    """
+
+    layer: Adopted
+    paths: Mapping[str, Inside]
+    shapes: Mapping[str, Shape]
+
+
+@functools.cache
+def surveyed(source: str, input_shape: Shape, cut: str) -> Surveyed:
+    """A source looked at on a module without values, where a pass computes nothing; once.
 
     Raises:
         UnknownNameError: if timm has no such network, or it has no module at ``cut``.
@@ -90,14 +105,27 @@ def blueprint(source: str, input_shape: Shape, *, cut: str) -> Blueprint:
     with torch.device("meta"):
         module = make_module(source, input_shape)
     trunk, layer = survey(module, input_shape, name=TRUNK, cut=cut, source=source)
+    shapes = {path: tuple(tensor.shape) for path, tensor in trunk.tensors()}
+    return Surveyed(layer, trunk.paths, shapes)
+
+
+def blueprint(source: str, input_shape: Shape, *, cut: str) -> Blueprint:
+    """The architecture of a source for images of ``input_shape``, adopted up to ``cut``
+    (``""``: all of it, its logits a head ``class``), without a single weight.
+
+    Raises:
+        UnknownNameError: if timm has no such network, or it has no module at ``cut``.
+        SettingsError: if it takes no images of that shape.
+        ShapeError: if it refuses them while computing.
+    """
+    found = surveyed(source, input_shape, cut)
     architecture = Architecture(
         name=source.removeprefix(PREFIX),
         input_shape=input_shape,
-        layers=(layer,),
+        layers=(found.layer,),
         heads=(Head(layers=()),) if not cut else (),
     )
-    shapes = {f"{TRUNK}.{path}": tuple(tensor.shape) for path, tensor in trunk.tensors()}
-    return Blueprint(architecture, shapes)
+    return Blueprint(architecture, {f"{TRUNK}.{path}": s for path, s in found.shapes.items()})
 
 
 def renamed(source: str, arrays: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
