@@ -264,6 +264,22 @@ def test_a_preview_shows_what_training_would_see(convoscope: Convoscope, photos:
     assert len({a, c, d}) == 3
 
 
+def test_a_preview_of_mixing_shows_two_classes_in_one_picture(
+    convoscope: Convoscope, tmp_path: Path
+) -> None:
+    for name, shade in (("dark", 40), ("light", 240)):
+        (tmp_path / "flat" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 40), (shade,) * 3).save(tmp_path / "flat" / name / "1.png")
+    words = ("data", "preview", "flat", "--augment", "mixup", "--columns", "12")
+    assert convoscope(*words).exit_code == 0
+    with Image.open("preview.png") as picture:
+        shades = set(np.asarray(picture.convert("L")).ravel().tolist())
+    assert convoscope("data", "preview", "flat", "-o", "plain.png").exit_code == 0
+    with Image.open("plain.png") as picture:
+        plain = set(np.asarray(picture.convert("L")).ravel().tolist())
+    assert len({shade for shade in shades - plain if 60 < shade < 220}) >= 5
+
+
 def test_an_embedded_set_is_previewed_at_its_own_size(convoscope: Convoscope) -> None:
     assert convoscope("data", "preview", "digits", "--augment", "handwriting").exit_code == 0
     assert Path("preview.png").exists()
@@ -283,6 +299,9 @@ def test_unreadable_pictures_are_passed_over_unless_nothing_is_left(
 def test_bad_words_of_a_preview(convoscope: Convoscope, photos: Path) -> None:
     said = refusal(convoscope, "data", "preview", photos, "--augment", "ligt")
     assert said.endswith("there is no augmentation 'ligt': did you mean 'light'?")
+    said = refusal(convoscope, "data", "preview", photos, "-o", "p.txt")
+    assert "p.txt: a preview is a PNG picture, and its name must end with .png, got '.txt'" in said
+    assert said.endswith("name it p.png")
     said = refusal(convoscope, "data", "preview", photos, "--columns", "0")
     assert "columns must be a number from 1 to 40, got 0" in said
     said = refusal(convoscope, "data", "preview", photos, "--size", "5000")

@@ -27,7 +27,8 @@ def mixed(
     """Images (N, H, W, C) uint8 mixed in pairs, and their soft labels per head (N, K).
 
     ``labels`` per head (N,), -1 where not known, which becomes a row of -1; ``classes`` says K.
-    ``rngs`` are one generator per image. An image without a partner stays as it is.
+    ``rngs`` are one generator per image. The larger share is the image's own, so that every image is
+    seen in every epoch. An image without a partner stays as it is.
     """
     partners = _partners(labels, len(images))
     result = np.empty_like(images)
@@ -39,7 +40,8 @@ def mixed(
             continue
         by_cutting = policy.cutmix > 0 and (policy.mixup == 0 or rng.random() < 0.5)
         alpha = policy.cutmix if by_cutting else policy.mixup
-        share = float(rng.beta(alpha, alpha))
+        drawn = float(rng.beta(alpha, alpha))
+        share = max(drawn, 1 - drawn)
         result[row], shares[row] = (
             cut_together(own, other, share, rng.random(2))
             if by_cutting
