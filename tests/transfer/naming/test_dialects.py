@@ -37,7 +37,8 @@ def ours(architecture: Architecture, foreign: dict[str, Array], dialect: Dialect
 
 def image() -> FloatArray:
     """The same image with its channels last, as TensorFlow sees it, (H, W, C)."""
-    return drawn(1, *SHAPE)[0].transpose(1, 2, 0)
+    channels_last: FloatArray = drawn(1, *SHAPE)[0].transpose(1, 2, 0)
+    return channels_last
 
 
 def slow_valid_conv(x: FloatArray, kernel: FloatArray) -> FloatArray:
