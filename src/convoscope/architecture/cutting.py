@@ -37,7 +37,7 @@ def tail(architecture: Architecture, layer: str) -> Architecture:
     """What comes after ``layer``: the rest of the trunk and the heads.
 
     Its input is what the layer gives: maps ``(C, h, w)``, or a vector ``(K,)`` as ``(K, 1, 1)``,
-    which a flatten of the layer's name makes a vector again.
+    which a flatten makes a vector again.
 
     Raises:
         UnknownNameError: if there is no such layer.
@@ -50,7 +50,7 @@ def tail(architecture: Architecture, layer: str) -> Architecture:
         architecture,
         name=f"{architecture.name} after {layer}",
         input_shape=(*given, 1, 1) if is_vector else given,
-        layers=(Flatten(layer), *rest) if is_vector else rest,
+        layers=(Flatten(_unused(architecture, f"{layer}-vector")), *rest) if is_vector else rest,
     )
 
 
@@ -58,6 +58,12 @@ def parameters_of(architecture: Architecture, parameters: Mapping[str, Value]) -
     """Those ``{"layer.parameter": value}`` whose layer the architecture has."""
     names = frozenset(architecture.layer_names)
     return {key: value for key, value in parameters.items() if key.partition(".")[0] in names}
+
+
+def _unused(architecture: Architecture, name: str) -> str:
+    while name in architecture.layer_names:
+        name += "-"
+    return name
 
 
 def _position(architecture: Architecture, layer: str) -> int:
