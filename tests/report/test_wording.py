@@ -54,3 +54,18 @@ def test_sizes() -> None:
     assert [plain(wording.large(v)) for v in (640, 19_632_062_464, 11_008_736, 389_336_515)] == [
         "640", "19.6 G", "11.0 M", "389 M",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1.0, "100.0 %"),
+        (0.9994, "99.9 %"),
+        (0.9996, "99.96 %"),
+        (0.99996, "99.996 %"),
+        (0.0004, "0.04 %"),
+        (0.0, "0.0 %"),
+    ],
+)
+def test_a_share_of_nearly_all_is_never_called_all(value: float, said: str) -> None:
+    assert plain(wording.share(value)) == said

@@ -29,6 +29,7 @@ from convoscope.jobs.request import TrainRequest, quoted
 from convoscope.jobs.source import ReadingOptions, reading
 from convoscope.pictures.thumbnails import shrink
 
+_SAID_AT_MOST = 3
 _FACTS_ALONE = Preprocessing(size=(1, 1), order="gray")
 """The pixels are not needed; 10,000 images then take 10 kB of the cache."""
 
@@ -126,6 +127,9 @@ def training_notes(decoded: Decoded, asked: TrainRequest) -> tuple[str, ...]:
             said.append(finding.sentence)
     if not said:
         return ()
+    if len(said) > _SAID_AT_MOST:
+        more = len(said) - _SAID_AT_MOST
+        said = [*said[:_SAID_AT_MOST], f"and {more} more of that kind"]
     command = ("convoscope", "data", "check", asked.data, *asked.words((*OPTIONS, "group_by")))
     return (f"data check: {'; '.join(said)}; see  {quoted(command)}",)
 

@@ -30,9 +30,9 @@ Format: TypeAlias = Literal["png", "jpg"]
 _SAMPLES = 10
 _CELL = 56
 _VIDEO_COLUMNS = 3
-_VIDEO_CELL = 112
-_FRAMES_PER_CLASS = 6
-_FRAMES_PER_SECOND = 12
+_VIDEO_CELL = 84
+_FRAMES_PER_CLASS = 3
+_FRAMES_PER_SECOND = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from convoscope.pictures.bars import interval_bar
 from convoscope.pictures.confusion import Panes, confusion_panes, neighbour_order
 from convoscope.pictures.reliability import Bin, reliability_diagram
 from convoscope.pictures.thumbnails import data_uri, is_tiny
+from convoscope.report.factors import factor_orders, factor_table
 from convoscope.report.reading import Contents
 
 PAIRS_SHOWN = 10
@@ -143,7 +144,7 @@ def _on_split(contents: Contents, head: str, split: str) -> HeadOnSplit:
         split=split,
         metrics=metrics,
         panes=confusion_panes(counts, names),
-        orders=_orders(counts, metrics.classes),
+        orders=_orders(counts, metrics.classes) | factor_orders(factor_table(contents)),
         is_large=len(names) > _MANY_CLASSES,
         pairs=confused_pairs(counts, names),
         classes=tuple(_class_row(a_class) for a_class in metrics.classes),

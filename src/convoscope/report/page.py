@@ -8,6 +8,7 @@ from convoscope import disk
 from convoscope.report import material
 from convoscope.report.confidence import confidence
 from convoscope.report.convolve_page import convolve_page
+from convoscope.report.factors import factors_section
 from convoscope.report.headline import headline, whole_baseline
 from convoscope.report.heads import head_sections
 from convoscope.report.learning import learning
@@ -62,6 +63,7 @@ def render(contents: Contents, parts: Parts | None = None) -> str:
         banners=material.banners(contents),
         parts=None if parts is None else parts_section(parts, baseline),
         learning=learning(contents),
+        factors=factors_section(contents),
         heads=head_sections(contents),
         confidence=confidence(contents),
         data=material.head_data(contents),

@@ -25,15 +25,24 @@ def counted(value: int, one: str, many: str | None = None) -> str:
 
 
 def share(value: float | None) -> str:
-    """``80.0 %``, or a dash where undefined."""
-    return UNKNOWN if value is None else f"{100 * value:.1f}{_SPACE}%"
+    """``80.0 %``, or a dash where undefined; ``99.97 %`` where one decimal would claim all."""
+    return UNKNOWN if value is None else f"{_percent(value)}{_SPACE}%"
 
 
 def interval(figure: Figure) -> str:
     """``71.1–86.7 %``, or nothing where undefined."""
     if figure.low is None or figure.high is None:
         return ""
-    return f"{100 * figure.low:.1f}–{100 * figure.high:.1f}{_SPACE}%"
+    return f"{_percent(figure.low)}–{_percent(figure.high)}{_SPACE}%"
+
+
+def _percent(value: float) -> str:
+    """One decimal, or as many as it takes not to call a few none, or nearly all of them all."""
+    for decimals in (1, 2, 3):
+        said = f"{100 * value:.{decimals}f}"
+        if not (0 < value < 1 and float(said) in (0.0, 100.0)):
+            break
+    return said
 
 
 def score(value: float | None) -> str:
