@@ -54,6 +54,8 @@ def test_import_loads_nothing_heavy() -> None:
         ("doubts",),
         ("twin",),
         ("convolve",),
+        ("weights",),
+        ("weights", "fetch"),
     ],
     ids=" ".join,
 )

@@ -11,7 +11,7 @@ from typing import Any
 from convoscope.data.workers import core_count
 from convoscope.version import __version__
 
-_LIBRARIES = ("numpy", "torch", "pillow", "opencv-python-headless", "safetensors")
+_LIBRARIES = ("numpy", "torch", "timm", "pillow", "opencv-python-headless", "safetensors")
 
 
 def versions() -> dict[str, str]:
