@@ -117,13 +117,16 @@ def explain(
     folder = _explained(
         run, images, backbone, request, out=out, engine=engine, device=device, is_quiet=as_json
     )
-    page = _page(folder)
+    page, report = _page(folder), _report(run, folder)
     if as_json:
-        content = {"folder": str(folder.path), "page": str(page), **folder.to_json()}
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        where = {"folder": str(folder.path), "page": str(page)}
+        where["report"] = None if report is None else str(report)
+        click.echo(json.dumps({**where, **folder.to_json()}, indent=2, ensure_ascii=False))
     else:
         _print(folder)
         click.echo(f"page    {page}")
+        if report is not None:
+            click.echo(f"report  {report}")
     ctx.exit(_name_unreadable(folder))
 
 
@@ -203,6 +206,16 @@ def _page(folder: ExplanationFolder) -> Path:
     from convoscope.report import explain_page
 
     return explain_page.write(folder)
+
+
+def _report(run: Path | None, folder: ExplanationFolder) -> Path | None:
+    """The run's report, written anew where what was found belongs in it."""
+    from convoscope import report
+    from convoscope.runs import open_run
+
+    if run is None or not folder.about.images_of or folder.path.parent.parent != run:
+        return None
+    return report.write(open_run(run))
 
 
 def _print(folder: ExplanationFolder) -> None:

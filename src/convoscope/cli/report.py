@@ -12,12 +12,19 @@ import click
 def report(run: Path) -> None:
     """Write the report of RUN anew, from what the run has saved, and print where it is.
 
-    It is one file, report.html in the run's folder, that needs nothing else and no network.
+    It is one file, report.html in the run's folder, that needs nothing else and no network. Of a
+    folder of explanations it is explain.html.
 
     \b
     convoscope report runs/photos-small-1
+    convoscope report runs/photos-small-1/explanations/1
     """  # noqa: D301 - click reads the backspace
     from convoscope import report as pages
+    from convoscope.report import explain_page
     from convoscope.runs import open_run
+    from convoscope.runs.explanation_files import is_explanations, open_explanations
 
+    if is_explanations(run):
+        click.echo(str(explain_page.write(open_explanations(run))))
+        return
     click.echo(str(pages.write(open_run(run))))

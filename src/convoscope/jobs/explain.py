@@ -15,7 +15,7 @@ from convoscope.jobs.explain_about import about, filters_of
 from convoscope.jobs.explain_folder import explanation_folder
 from convoscope.jobs.explain_image import explain_image
 from convoscope.jobs.explain_images import ImagesToExplain, named_images, own_images
-from convoscope.jobs.explain_pictures import pictures_of
+from convoscope.jobs.explain_pictures import pictures_of, pictures_of_filters
 from convoscope.jobs.explain_request import ExplainRequest, Plan, plan
 from convoscope.jobs.explain_subject import Subject, subject_of
 from convoscope.jobs.progress import Progress, unwatched
@@ -95,11 +95,9 @@ def explain_into(
     wanted = plan(asked, subject.network, subject.class_names)
     chosen = images_for(subject, images, wanted)
     folder = explanation_folder(out, subject)
-    writer = ExplanationWriter(
-        folder,
-        about(subject, wanted, chosen, _command(subject, asked, images, out)),
-        filters_of(subject.network, wanted),
-    )
+    kernels = filters_of(subject.network, wanted)
+    facts = about(subject, wanted, chosen, _command(subject, asked, images, out))
+    writer = ExplanationWriter(folder, facts, kernels, pictures_of_filters(kernels))
     started(folder)
     try:
         for image in explained(subject, wanted, chosen, writer.problem, progress):

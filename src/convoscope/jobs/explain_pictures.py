@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from convoscope.arrays import ByteArray
+from convoscope.arrays import ByteArray, FloatArray
 from convoscope.explain import enlarge, gradient_picture
 from convoscope.pictures.heat import framed, overlay
 from convoscope.pictures.maps import enlarged, png
-from convoscope.pictures.mosaics import mosaic_of_maps, scale_of
+from convoscope.pictures.mosaics import mosaic_of_filters, mosaic_of_maps, scale_of
 from convoscope.pictures.thumbnails import zoom
 from convoscope.runs.explanation_files import PictureFile
 from convoscope.runs.explanations import ClassTarget, ExplainedImage, SeenNeuron, View
@@ -37,7 +37,19 @@ def pictures_of(image: ExplainedImage) -> Iterator[PictureFile]:
             name=f"maps-{_word(layer)}.png",
             png=png(mosaic_of_maps(maps, range(len(maps)), scale)),
             what=f"all {len(maps)} maps of {layer} with their channel numbers, on one scale from "
-            f"{scale.low:.4g} to {scale.high:.4g}",
+            f"{scale.low:.4g} to {scale.high:.4g} whose colours go with the square root",
+        )
+
+
+def pictures_of_filters(filters: Mapping[str, FloatArray]) -> Iterator[PictureFile]:
+    """All filters (F, C, k, k) of each layer, numbered."""
+    for layer, values in filters.items():
+        limit = float(np.abs(values).max())
+        yield PictureFile(
+            name=f"filters-{_word(layer)}.png",
+            png=png(mosaic_of_filters(values, range(len(values)))),
+            what=f"all {len(values)} filters of {layer} with their numbers, from {-limit:.4g} to "
+            f"{limit:.4g}",
         )
 
 

@@ -1,7 +1,7 @@
 """All maps, or all filters, of a layer in one picture: each in its own square, with its number.
 
 Every value is a square of whole pixels; nothing is smoothed. All maps of a mosaic share one
-scale, so that a faint map looks faint and a silent one is black.
+scale, on which a silent map is black.
 """
 
 from __future__ import annotations
@@ -52,9 +52,14 @@ def scale_of(maps: Array) -> Scale:
 
 def map_colours(values: FloatArray, scale: Scale) -> ByteArray:
     """Values of any shape as colours (..., 3) uint8: black to yellow, or blue over white to orange
-    where the scale goes below 0.
+    where the scale goes below 0. A value's place among them is the square root of its share, so
+    that faint maps are seen beside strong ones.
     """
-    return diverging(values, scale.high) if scale.is_signed else glowing(values, scale.high)
+    if scale.high <= 0:
+        return glowing(np.zeros(values.shape), 0)
+    share = np.clip(values / scale.high, -1, 1)
+    place = np.sign(share) * np.sqrt(np.abs(share))
+    return diverging(place, 1) if scale.is_signed else glowing(place, 1)
 
 
 def mosaic_of_maps(

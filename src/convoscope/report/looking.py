@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
+from markupsafe import Markup
 
 from convoscope.architecture.receptive_field import Box
 from convoscope.arrays import ByteArray, FloatArray
@@ -19,7 +21,20 @@ from convoscope.pictures.heat import bright_limit, lit, overlay
 from convoscope.pictures.maps import enlarged
 from convoscope.pictures.thumbnails import data_uri, zoom
 from convoscope.report import wording
-from convoscope.runs.explanations import About, ClassTarget, ExplainedImage, HeadSaid, View
+from convoscope.report.looking_style import legend_style
+from convoscope.runs.explanation_files import explanations_of
+from convoscope.runs.explanations import (
+    About,
+    ClassTarget,
+    ExplainedImage,
+    HeadSaid,
+    MethodSaid,
+    View,
+)
+
+MOST_IMAGES: Final = 12
+MOST_TARGETS: Final = 2
+"""The report of a run shows so many images, and of each so many classes; the page shows more."""
 
 Legend: TypeAlias = Literal["heat", "light", "glow", "signed", ""]
 """Which colour bar belongs to a picture: heat over a picture, light on black, the colours of maps,
@@ -113,16 +128,16 @@ def view_of(
     """What a method shows of the image's ``place``-th target, on its own scale or to ``limit``."""
     target, values = image.facts.targets[place], view.values[place]
     method = next(method for method in about.methods if method.name == view.facts.method)
+    words = _PLAIN.get(view.facts.method, method.sentence).format(target.name)
     if view.facts.kind == "gradient":
-        words = method.sentence
-        if float(values.max()) <= 0:
+        if float(values.max(initial=0.0)) <= 0:
             words = f"No pixel could raise {target.name}: the picture is black."
         return light(values, method.title, words)
     return heat_over(
         image.picture,
         values,
         title=method.title,
-        sentence=method.sentence,
+        sentence=words,
         target=target,
         layer=view.facts.layer,
         limit=limit,
@@ -201,6 +216,20 @@ def main_targets(image: ExplainedImage) -> tuple[int, ...]:
     )
 
 
+_PLAIN = {
+    "grad-cam": "The brighter, the more this place speaks for {}; inside the white line at least "
+    "half as much as the strongest place.",
+    "guided-backprop": "Light marks the pixels that would raise {} most; mostly the edges of "
+    "whatever is there.",
+    "guided-grad-cam": "The same pixels, but only where the heat map finds {}.",
+    "gradient": "Light marks the pixels that would raise {} if they were brighter.",
+    "input-x-gradient": "Light marks the pixels that, as bright as they are, speak for {}.",
+}
+"""What a picture shows of a class, in words for people who see such a picture for the first time.
+
+A method that is not here has its own sentence.
+"""
+
 _WHY = {
     "said": "what the network says",
     "label": "what it is, though the network says another",
@@ -262,3 +291,57 @@ def _size_words(picture: ByteArray) -> str:
     height, width, channels = picture.shape
     colours = "gray" if channels == 1 else "RGB"
     return f"{height} × {width} pixels, {colours}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookingSection:
+    """The section of a run's report: its own images, what the network looks at in each; ``page``
+    is where more of it is.
+    """
+
+    images: tuple[ShownImage, ...]
+    words: str
+    methods: tuple[MethodSaid, ...]
+    page: str
+    legends: Markup
+
+
+def looking_section(run: Path) -> LookingSection | None:
+    """The last explanation of the run's own images, as a section; ``None`` without any.
+
+    Raises:
+        RunError: if the explanation is not whole.
+    """
+    own = [folder for folder in explanations_of(run) if folder.about.images_of and len(folder)]
+    if not own:
+        return None
+    folder = own[-1]
+    return LookingSection(
+        images=tuple(
+            _brightened(
+                shown_image(image, folder.about, targets=main_targets(image)[:MOST_TARGETS])
+            )
+            for image in folder.images(MOST_IMAGES)
+        ),
+        words=folder.about.images_of,
+        methods=folder.about.methods,
+        page=folder.page_file.relative_to(run).as_posix(),
+        legends=legend_style(),
+    )
+
+
+def _brightened(image: ShownImage) -> ShownImage:
+    """The image with the brighter of two pictures alone: a report has no switch between them."""
+    return replace(
+        image,
+        targets=tuple(
+            replace(target, views=tuple(_bright(view) for view in target.views))
+            for target in image.targets
+        ),
+    )
+
+
+def _bright(view: Shown) -> Shown:
+    if not view.bright:
+        return view
+    return replace(view, uri=view.bright, high=f"≥{view.bright_high}", bright="", bright_high="")

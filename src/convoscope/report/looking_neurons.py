@@ -108,7 +108,7 @@ def _shown(image: ExplainedImage, place: int, rank: int) -> ShownNeuron:
             words=_box_words(neuron),
         ),
         patch=_part(picture, box, "sees", _part_words(box)),
-        gradient=light(image.gradients[place], "raised by", _gradient_words(image, place), box),
+        gradient=_gradient(image, place, box),
     )
 
 
@@ -141,10 +141,13 @@ def _box_words(neuron: SeenNeuron) -> str:
     return f"rows {top}–{bottom - 1}, columns {left}–{right - 1}"
 
 
-def _gradient_words(image: ExplainedImage, place: int) -> str:
-    highest = float(image.gradients[place].max())
+def _gradient(image: ExplainedImage, place: int, box: Box) -> Shown:
+    """The close-up of what raises a neuron; too small for a colour bar, its scale is in words."""
+    shown = light(image.gradients[place], "raised by", "", box)
     if image.facts.neurons[place].value == 0:
-        return "black: the neuron is silent"
-    if highest <= 0:
-        return "black: no pixel could raise it"
-    return f"brightest: {wording.score(highest)}"
+        words = "nothing: it is silent"
+    elif not shown.high:
+        words = "nothing: no pixel could"
+    else:
+        words = f"up to {shown.high}, full light from {shown.bright_high}"
+    return replace(shown, words=words, legend="")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from convoscope.pictures.heat import glow_style, overlay_style
 from convoscope.pictures.maps import NEGATIVE, POSITIVE, ZERO
 
 
-def legend_style() -> str:
+def legend_style() -> Markup:
     """A rule for the colour bar of each legend."""
+    below, zero, above = (f"rgb({r} {g} {b})" for r, g, b in (NEGATIVE, ZERO, POSITIVE))
     bars = {
         "heat": overlay_style(),
         "glow": glow_style(),
         "light": "linear-gradient(to right, #000, #fff)",
-        "signed": "linear-gradient(to right, {}, {}, {})".format(
-            *(f"rgb({red} {green} {blue})" for red, green, blue in (NEGATIVE, ZERO, POSITIVE))
-        ),
+        "gray": "linear-gradient(to right, #000, #808080, #fff)",
+        "signed": f"linear-gradient(to right, {below}, {zero}, {above})",
     }
-    return "\n".join(
-        f".legend.{name} i {{ background-image: {bar}; }}" for name, bar in bars.items()
-    )
+    rules = (f".legend.{name} i {{ background-image: {bar}; }}" for name, bar in bars.items())
+    return Markup("\n".join(rules))

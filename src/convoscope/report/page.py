@@ -12,6 +12,7 @@ from convoscope.report.factors import factors_section
 from convoscope.report.headline import headline, whole_baseline
 from convoscope.report.heads import head_sections
 from convoscope.report.learning import learning
+from convoscope.report.looking import LookingSection, looking_section
 from convoscope.report.parts import check_parts, parts_section
 from convoscope.report.printed import check_page
 from convoscope.report.reading import Contents, read
@@ -45,15 +46,19 @@ def _checked_page(run: Run) -> str:
         return convolve_page(run)
     contents = read(run)
     parts = read_parts(run) if kind == CROSS_VALIDATION else None
-    page = render(contents, parts)
+    page = render(contents, parts, looking_section(run.path))
     check_page(page, contents.metrics)
     if parts is not None:
         check_parts(page, parts)
     return page
 
 
-def render(contents: Contents, parts: Parts | None = None) -> str:
-    """The page as text; ``parts`` are the folds of a cross-validation."""
+def render(
+    contents: Contents, parts: Parts | None = None, looking: LookingSection | None = None
+) -> str:
+    """The page as text; ``parts`` are the folds of a cross-validation, ``looking`` is what was
+    found by looking into the network.
+    """
     baseline = whole_baseline(contents, contents.main_split)
     return fill(
         "report.html",
@@ -66,6 +71,8 @@ def render(contents: Contents, parts: Parts | None = None) -> str:
         factors=factors_section(contents),
         heads=head_sections(contents),
         confidence=confidence(contents),
+        looking=looking,
+        styles=("looking.css",) if looking else (),
         data=material.head_data(contents),
         preprocessing=material.preprocessing(contents),
         network=material.network(contents),

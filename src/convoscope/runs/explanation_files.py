@@ -5,7 +5,7 @@
     manifest.json       schema_version, what was explained and how, and per image its facts and
                         files: the name and shape of each array, what each picture shows
     explain.html        the page, made from the rest
-    filters.npz         the filters of the layers that were looked at
+    filters.npz         the filters of the layers that were looked at, and filters-<layer>.png
     001-cat/            one folder per image: arrays.npz and its pictures
 
 Images are added one by one, so that whoever stops halfway keeps what is done.
@@ -16,7 +16,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -69,16 +69,26 @@ class ExplanationWriter:
     The manifest is written when the writer is made, every few seconds, and by :meth:`end`.
     """
 
-    def __init__(self, folder: Path, about: About, filters: Mapping[str, FloatArray]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        about: About,
+        filters: Mapping[str, FloatArray],
+        pictures: Iterable[PictureFile] = (),
+    ) -> None:
         self._folder, self._about = folder, about
         self._filters = [_array_facts(name, array) for name, array in filters.items()]
+        self._pictures = []
+        for picture in pictures:
+            disk.write_bytes(folder / picture.name, picture.png)
+            self._pictures.append({"file": picture.name, "what": picture.what})
         self._images: list[dict[str, Any]] = []
         self._problems: list[str] = []
         if filters:
             _write_arrays(folder / _FILTERS, filters)
         self._write("running")
 
-    def add(self, image: ExplainedImage, pictures: Iterator[PictureFile]) -> None:
+    def add(self, image: ExplainedImage, pictures: Iterable[PictureFile]) -> None:
         """Write an image's arrays and pictures.
 
         Raises:
@@ -114,6 +124,7 @@ class ExplanationWriter:
             "status": status,
             "about": asdict(self._about),
             "filters": self._filters,
+            "pictures": self._pictures,
             "images": self._images,
             "problems": self._problems,
         }
