@@ -108,7 +108,7 @@ def test_files_that_number_their_layers_are_read_alike(keras_says: Path, tmp_pat
         for entry in entries:
             stream[entry].attrs.pop("name", None)
     net = fitted("mobilenet_v2", read(file), input_shape=(3, 96, 96))
-    assert net.origin == "keras, numbered"
+    assert net.origin == "keras (numbered)"
     expected = fitted("mobilenet_v2", read(named), input_shape=(3, 96, 96)).parameters
     assert net.parameters.keys() == expected.keys()
     for name, array in net.parameters.items():

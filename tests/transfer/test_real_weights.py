@@ -109,7 +109,7 @@ def test_squeezenet_from_its_arrays_and_prototxt(
     prototxt = shared("weights/squeezenet10-deep-compression/SqueezeNet_deploy.prototxt")
     foreign = read(file)
     net = fitted("squeezenet1_0", foreign)
-    assert (net.origin, likely(foreign)) == ("caffe, compressed", "squeezenet1_0")
+    assert (net.origin, likely(foreign)) == ("caffe (compressed)", "squeezenet1_0")
     assert sum(array.size for array in net.parameters.values()) == 1_248_424
     images, found = answer(net, photographs)
     agree(found, slow_caffe(prototxt, file, images))

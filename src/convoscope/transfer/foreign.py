@@ -106,13 +106,23 @@ def _renderings(
     for origin in ORIGINS[name]:
         size = origin.preprocessing.size if origin.preprocessing else (224, 224)
         for build in origin.builds:
-            whole = match(origin, build(input_shape or (3, *size)), arrays)
-            if not has_head(whole):
-                yield match(origin, without_top(whole.architecture), arrays)
-            elif (classes := _other_classes(whole, arrays)) is not None:
-                yield match(origin, with_classes(whole.architecture, classes), arrays)
-            else:
-                yield whole
+            rendering = _in_the_file(
+                match(origin, build(input_shape or (3, *size)), arrays), arrays
+            )
+            yield rendering
+            if not rendering.found:
+                break  # the other renderings bear the same names
+
+
+def _in_the_file(whole: Match, arrays: Mapping[str, Array]) -> Match:
+    """The network with the top that the file has: none, as published, or of other classes."""
+    architecture = whole.architecture
+    if not has_head(whole):
+        return match(whole.origin, without_top(architecture), arrays)
+    classes = _other_classes(whole, arrays)
+    if classes is None:
+        return whole
+    return match(whole.origin, with_classes(architecture, classes), arrays)
 
 
 def _other_classes(whole: Match, arrays: Mapping[str, Array]) -> dict[str, int] | None:
@@ -128,8 +138,13 @@ def _other_classes(whole: Match, arrays: Mapping[str, Array]) -> dict[str, int] 
 
 
 def _best(matches: Iterable[Match]) -> Match:
-    """The one that explains most of what is needed; of equals the first."""
-    return max(matches, key=lambda m: (m.fits, m.fitting - len(m.missing) - len(m.strange)))
+    """The first that fits, else the one that explains most of what is needed."""
+    tried = []
+    for found in matches:
+        if found.fits:
+            return found
+        tried.append(found)
+    return max(tried, key=lambda m: m.fitting - len(m.missing) - len(m.strange))
 
 
 def _parameters(best: Match, foreign: ForeignWeights) -> dict[str, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Match:
 def match(origin: Origin, architecture: Architecture, arrays: Mapping[str, Array]) -> Match:
     """Look every parameter up under the names that ``origin`` would give it."""
     layers = origin.layers(architecture)
-    known = {*layers.values(), *(origin.layers(_whole(origin)).values() if origin.builds else ())}
+    known = _published(origin).union(layers.values())
     found: dict[Slot, str] = {}
     missing: list[Slot] = []
     for slot in slots(architecture):
@@ -76,7 +77,9 @@ def _is_of_size(array: FloatArray, slot: Slot) -> bool:
     return array.size in (wanted, with_background)
 
 
-def _strange(arrays: Mapping[str, Array], used: set[str], layers: set[str]) -> tuple[str, ...]:
+def _strange(
+    arrays: Mapping[str, Array], used: set[str], layers: frozenset[str]
+) -> tuple[str, ...]:
     """Kernels (4 axes) of layers that are neither the network's nor a part of its top.
 
     A file may hold a head of its author's own, dense layers which nobody asks for; a convolution
@@ -93,10 +96,13 @@ def _layer_of(name: str) -> str:
     return name[: max(name.rfind("/"), name.rfind("."))]
 
 
-def _whole(origin: Origin) -> Architecture:
-    """The network as the origin publishes it, top and all."""
+@functools.cache
+def _published(origin: Origin) -> frozenset[str]:
+    """Their names of all layers of the network, top and all."""
+    if not origin.builds:
+        return frozenset()
     size = origin.preprocessing.size if origin.preprocessing else (224, 224)
-    return origin.builds[0]((3, *size))
+    return frozenset(origin.layers(origin.builds[0]((3, *size))).values())
 
 
 def has_head(found: Match) -> bool:

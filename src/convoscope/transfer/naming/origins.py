@@ -71,7 +71,7 @@ def _keras(layers: _Layers, preprocessing: Preprocessing, builds: Builds) -> tup
     named = Origin(
         name="keras", layers=layers, dialect=KERAS, preprocessing=preprocessing, builds=builds
     )
-    numbered = replace(named, name="keras, numbered", layers=layer_names.keras_numbers)
+    numbered = replace(named, name="keras (numbered)", layers=layer_names.keras_numbers)
     return named, numbered
 
 
@@ -114,7 +114,7 @@ def _squeezenet() -> tuple[Origin, ...]:
         caffe,
         replace(
             caffe,
-            name="caffe, compressed",
+            name="caffe (compressed)",
             layers=layer_names.caffe_compressed_squeezenet,
         ),
         _ours((squeezenet1_0, padded)),
