@@ -23,6 +23,7 @@ from convoscope.runs import open_run
 from convoscope.training import epoch
 from convoscope.training.loop import fit
 from convoscope.training.outcome import FitResult
+from convoscope.transfer.freezing import is_statistic
 from convoscope.transfer.view_batches import ViewBatches
 
 FreshNetwork: TypeAlias = tuple[Network, tuple[str, ...]]
@@ -142,7 +143,8 @@ def _rates(prepared: Prepared, network: Network) -> dict[str, float]:
     """The multipliers of the learning rate, of a pretrained network parameter by parameter."""
     if prepared.adapted is None:
         return dict(prepared.settings.rates)
-    return {name: prepared.adapted.multipliers[name] for name in network.parameters()}
+    learnable = (name for name in network.parameters() if not is_statistic(name))
+    return {name: prepared.adapted.multipliers[name] for name in learnable}
 
 
 def _evaluation(prepared: Prepared, split: SplitName) -> Callable[[Network], Predictions]:
