@@ -10,6 +10,7 @@ from convoscope.errors import (
     DataError,
     LeakError,
     ShapeError,
+    first_few,
     placed,
     unknown_name,
 )
@@ -60,3 +61,9 @@ def test_placed_lets_other_errors_pass() -> None:
 
 def test_a_leak_is_a_fault_of_the_data() -> None:
     assert issubclass(LeakError, DataError)
+
+
+def test_of_many_names_the_first_few_are_said() -> None:
+    assert first_few(["a"]) == "a"
+    assert first_few(["a", "b", "c"]) == "a, b, c"
+    assert first_few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"

@@ -27,7 +27,7 @@ and the values; a caller that knows *where* adds it with :func:`placed`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 
@@ -101,6 +101,12 @@ def unknown_name(what: str, name: str, known: Iterable[str]) -> UnknownNameError
     nearest = difflib.get_close_matches(name, names, n=1)
     advice = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(names)}"
     return UnknownNameError(f"there is no {what} {name!r}: {advice}")
+
+
+def first_few(names: Sequence[str], at_most: int = 3) -> str:
+    """``a, b, c and 4 more``: names for a sentence."""
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return f"{', '.join(names[:at_most])}{more}"
 
 
 @contextmanager

@@ -76,6 +76,24 @@ def test_what_needs_a_look_has_exit_code_0(convoscope: Convoscope, photos: Path)
     assert "look: 1 picture is there more than once" in result.stdout
 
 
+def test_an_empty_class_is_wrong_and_does_not_stop_the_check(
+    convoscope: Convoscope, photos: Path
+) -> None:
+    (photos / "fox").mkdir()
+    result = convoscope("data", "check", photos, "-q")
+    assert result.exit_code == 1
+    assert (
+        "wrong: class fox is without any picture: training would stop; put pictures there, or "
+        "remove the folder\n" in result.stdout
+    )
+    assert "31 images" not in result.stdout
+    assert "A class without pictures" in Path("data-check.html").read_text()
+    info = convoscope("data", "info", photos, "-q")
+    assert "cannot be divided" in info.stdout
+    said = refusal(convoscope, "train", photos, "-m", "small", "-q")
+    assert "photos: every class must have images that can be read, 'fox' (class) has none" in said
+
+
 def test_json_is_one_object_alone(convoscope: Convoscope, photos: Path) -> None:
     (photos / "dog" / "broken.jpg").write_bytes(b"no picture")
     result = convoscope("data", "check", photos, "--json", "--out", "page.html")

@@ -17,7 +17,17 @@ from convoscope.runs import Run
 pytestmark = pytest.mark.slow
 
 MAIN = "from convoscope.cli import main; main()"
-TRAIN = ("train", "shapes", "-m", "tiny.yaml", "-b", "8", "--augment", "light", "--no-report")
+TRAIN = (
+    "train",
+    "shapes",
+    "-m",
+    "tiny.yaml",
+    "-b",
+    "8",
+    "--augment",
+    "photos-mixed",
+    "--no-report",
+)
 SLOW = TINY.replace("[3, 16, 16]", "[3, 160, 160]").replace("filters: 4", "filters: 32")
 """A network whose steps take long enough to be interrupted in the middle."""
 

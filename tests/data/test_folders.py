@@ -209,8 +209,17 @@ def test_an_empty_class(tmp_path: Path, make_image_folder: MakeImageFolder) -> N
     make_image_folder(tmp_path, ("a", "b"), per_class=1)
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "notes.txt").write_text("x")
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == {"class": ("a", "b", "c")}
+    assert dataset.labels["class"].tolist() == [0, 1]
+
+
+def test_classes_without_a_single_image(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
     assert message(tmp_path) == (
-        "every class must have images, class 'c' has none: put images there, or remove the folder"
+        "every class must have images, none of 2 has any: put images into the folders, of a kind "
+        "such as .jpg or .png"
     )
 
 
@@ -219,7 +228,9 @@ def test_a_class_that_is_empty_in_one_split(
 ) -> None:
     make_image_folder(tmp_path, ("a", "b"), splits={"train": 1, "test": 1})
     (tmp_path / "test" / "b" / "b_0.png").unlink()
-    assert "class 'b' has none in test" in message(tmp_path)
+    dataset = read_folder(tmp_path)
+    assert dataset.class_names == {"class": ("a", "b")}
+    assert dataset.given_split == ("train", "train", "test")
 
 
 def test_one_class_only(tmp_path: Path, make_image_folder: MakeImageFolder) -> None:

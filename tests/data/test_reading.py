@@ -115,7 +115,7 @@ def test_other_sources_refuse_what_is_not_theirs(table: Path, tmp_path: Path) ->
     with pytest.raises(SettingsError, match=r"dogs\.csv: --image-shape is for an .npz file, this "):
         open_dataset(table, reading=Reading(image_shape=(3, 3)))
     with pytest.raises(
-        SettingsError, match=r"^digits: --image-column is for a table, this is an e"
+        SettingsError, match=r"^digits: --image-column is for a table, this is a named"
     ):
         open_dataset("digits", reading=Reading(image_column="x"))
 

@@ -117,7 +117,8 @@ _DATA: tuple[Decorator[Any], ...] = (
         "--augment",
         heading="Data",
         metavar="POLICY",
-        help="How training images are varied: none, flip, light, ...",
+        help="How training images are varied: none, flip, light, handwriting, row13, photos, "
+        "photos-mixed, mixup, cutmix.",
     ),
 )
 

@@ -36,6 +36,10 @@ class Spread:
     median: float
     largest: float
 
+    def to_json(self) -> dict[str, float]:
+        """The three numbers by their names."""
+        return {"least": self.least, "median": self.median, "largest": self.largest}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Audit:
@@ -81,8 +85,8 @@ class Audit:
             "is_clean": not self.wrong,
             "findings": [finding.to_json() for finding in self.findings],
             "counts": self.counts,
-            "width": _spread_json(self.width),
-            "height": _spread_json(self.height),
+            "width": self.width.to_json(),
+            "height": self.height.to_json(),
             "modes": dict(self.modes),
             "gray": self.gray,
             "shortcuts": {
@@ -194,7 +198,3 @@ def spread(values: IntArray) -> Spread:
     return Spread(
         least=float(values.min()), median=float(np.median(values)), largest=float(values.max())
     )
-
-
-def _spread_json(spread: Spread) -> dict[str, float]:
-    return {"least": spread.least, "median": spread.median, "largest": spread.largest}

@@ -23,6 +23,7 @@ Kind: TypeAlias = Literal[
     "duplicate",
     "near_duplicate",
     "shortcut",
+    "empty_class",
     "untrained_class",
     "untested_class",
     "few_images",

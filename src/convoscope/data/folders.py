@@ -57,10 +57,11 @@ class _Findings:
 def read_folder(root: Path, *, name: str | None = None) -> Dataset:
     """The images below ``root``, one head ``"class"``; the split is given where folders say it.
 
-    ``name`` is the folder's own where it is not said. Nothing is decoded.
+    ``name`` is the folder's own where it is not said. Nothing is decoded. An empty folder is a
+    class without images, which a data check tells and training refuses.
 
     Raises:
-        DataError: if there is no such folder, a class has no images, there are fewer than two
+        DataError: if there is no such folder, no class has any image, there are fewer than two
             classes, or split folders stand where they cannot be understood.
     """
     _check_is_folder(root)
@@ -256,13 +257,11 @@ def _check_classes(root: Path, classes: Sequence[_Class], findings: _Findings) -
             f"{root}: there must be a folder of images for each class, found {found}: "
             "put the images of each class into a folder of its name"
         )
-    for each in classes:
-        if not each.files:
-            where = f" in {each.split}" if each.split else ""
-            raise DataError(
-                f"{root}: every class must have images, class {each.name!r} has none{where}: "
-                "put images there, or remove the folder"
-            )
+    if not any(each.files for each in classes):
+        raise DataError(
+            f"{root}: every class must have images, none of {len(names)} has any: put images into "
+            f"the folders, of a kind such as .jpg or .png"
+        )
     if len(names) < 2:
         raise DataError(
             f"{root}: there must be at least two classes to tell apart, found only {names[0]!r}: "

@@ -16,11 +16,10 @@ from pathlib import PurePosixPath
 
 from convoscope.arrays import IntArray
 from convoscope.data.dataset import Dataset, SplitName
-from convoscope.errors import DataError, LeakError, SettingsError
+from convoscope.errors import DataError, LeakError, SettingsError, first_few
 
 FOLDER = "folder"
 _SIGNS_OF_A_PATTERN = frozenset("()[]{}*?+^$|\\")
-_NAMED_AT_MOST = 3
 
 
 def is_column(word: str) -> bool:
@@ -108,16 +107,17 @@ def check_whole(
     groups = torn(dataset, indices)
     if not groups:
         return ()
+    named = first_few([repr(group) for group in groups])
     if not allow_leak:
         raise LeakError(
-            f"a group must be in one split, but the images of {_listed(groups)} are in several: "
+            f"a group must be in one split, but the images of {named} are in several: "
             "put each group into one split, or go on with --allow-leak, which the report then "
             "states"
         )
     count = f"{len(groups)} group{'s' if len(groups) > 1 else ''}"
     return (
         f"images of {count} are in more than one split, which was allowed: figures on them are "
-        f"too good ({_listed(groups)})",
+        f"too good ({named})",
     )
 
 
@@ -154,8 +154,3 @@ def _summary(names: Sequence[str], word: str) -> str:
         f"{len(names)} images are {len(counts)} groups by {word!r}, the largest has {largest}; "
         "each group stays in one split"
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
-    return f"{', '.join(map(repr, names[:_NAMED_AT_MOST]))}{more}"

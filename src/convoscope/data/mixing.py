@@ -27,8 +27,8 @@ def mixed(
     """Images (N, H, W, C) uint8 mixed in pairs, and their soft labels per head (N, K).
 
     ``labels`` per head (N,), -1 where not known, which becomes a row of -1; ``classes`` says K.
-    ``rngs`` are one generator per image. The larger share is the image's own, so that every image is
-    seen in every epoch. An image without a partner stays as it is.
+    ``rngs`` are one generator per image. The larger share is the image's own, so that every image
+    is seen in every epoch. An image without a partner stays as it is.
     """
     partners = _partners(labels, len(images))
     result = np.empty_like(images)

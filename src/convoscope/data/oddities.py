@@ -46,13 +46,15 @@ def unreadable_finding(skipped: Sequence[tuple[str, str]]) -> Iterator[Finding]:
 
 
 def class_findings(dataset: Dataset, split_of: IntArray | None) -> Iterator[Finding]:
-    """Classes that are rare, or not in a split that there is."""
+    """Classes that have no image, are rare, or not in a split that there is."""
     for head, names in dataset.class_names.items():
         labels = dataset.labels[head]
         if split_of is not None:
             yield from _missing(head, names, labels, split_of)
         counts = np.bincount(labels[labels >= 0], minlength=len(names))
-        yield from _rare(head, names, counts)
+        yield from _empty(head, names, counts)
+        has_some = np.flatnonzero(counts)
+        yield from _rare(head, [names[label] for label in has_some.tolist()], counts[has_some])
 
 
 def size_findings(dataset: Dataset, facts: ImageFacts) -> Iterator[Finding]:
@@ -113,6 +115,18 @@ def _missing(
                 absent,
                 f"in train but not in {split}: nothing can be said about it there",
             )
+
+
+def _empty(head: str, names: Sequence[str], counts: IntArray) -> Iterator[Finding]:
+    empty = [names[label] for label in np.flatnonzero(counts == 0).tolist()]
+    if empty:
+        yield _about_classes(
+            "empty_class",
+            "wrong",
+            head,
+            empty,
+            "without any picture: training would stop; put pictures there, or remove the folder",
+        )
 
 
 def _rare(head: str, names: Sequence[str], counts: IntArray) -> Iterator[Finding]:

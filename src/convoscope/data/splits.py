@@ -35,9 +35,7 @@ from convoscope.data.split_words import split_named
 from convoscope.data.stratify import divide, join
 from convoscope.data.workers import ordered
 from convoscope.disk import write_text
-from convoscope.errors import DataError, SettingsError, placed
-
-_NAMED_AT_MOST = 3
+from convoscope.errors import DataError, SettingsError, first_few, placed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,7 +85,7 @@ def make_splits(
     check_shares(validation, test)
     dataset = decoded.dataset
     with placed(dataset.place):
-        _check_classes_left(dataset)
+        check_classes_left(dataset)
         given, notes = given_split(dataset)
         alike = near_duplicates(decoded.facts)
         clusters = join(len(dataset), alike.rows, decoded.facts.pixel_hash, dataset.groups)
@@ -176,8 +174,12 @@ def _divided(
     return {split: divided.get(split, none) for split in SPLIT_NAMES}
 
 
-def _check_classes_left(dataset: Dataset) -> None:
-    """A class may have lost all its images to --skip-unreadable."""
+def check_classes_left(dataset: Dataset) -> None:
+    """Every class has images: a folder may be empty, or have lost all of them to --skip-unreadable.
+
+    Raises:
+        DataError: names the first class that has none.
+    """
     for head, names in dataset.class_names.items():
         counts = np.bincount(dataset.labels[head] + 1, minlength=len(names) + 1)[1:]
         for label in np.flatnonzero(counts == 0).tolist():
@@ -227,13 +229,13 @@ def _check_named(
     if missing:
         raise DataError(
             f"every image of the split must be in {dataset.place}, {len(missing)} of "
-            f"{len(lines)} are not there: {_listed(missing)}: put them back, or divide again"
+            f"{len(lines)} are not there: {first_few(missing)}: put them back, or divide again"
         )
     twice = [name for name, count in Counter(line["file"] for line in lines).items() if count > 1]
     if twice:
         raise DataError(
             f"an image must be in one split only, {len(twice)} are listed more than once: "
-            f"{_listed(twice)}: keep one line of each"
+            f"{first_few(twice)}: keep one line of each"
         )
 
 
@@ -263,7 +265,7 @@ def _check_same(
     if changed:
         raise DataError(
             f"images must be the bytes they were when they were divided, {len(changed)} of "
-            f"{len(lines)} have changed: {_listed(changed)}: put them back, or divide again"
+            f"{len(lines)} have changed: {first_few(changed)}: put them back, or divide again"
         )
 
 
@@ -271,8 +273,3 @@ def label_word(dataset: Dataset, head: str, row: int) -> str:
     """The name of an image's class, empty where it is not known."""
     label = int(dataset.labels[head][row])
     return dataset.class_names[head][label] if label != UNKNOWN else ""
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED_AT_MOST} more" if len(names) > _NAMED_AT_MOST else ""
-    return f"{', '.join(names[:_NAMED_AT_MOST])}{more}"

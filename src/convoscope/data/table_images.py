@@ -11,11 +11,10 @@ from typing import TypeAlias
 
 from convoscope.data.decoding import image_suffixes
 from convoscope.data.table_files import Table
-from convoscope.errors import DataError
+from convoscope.errors import DataError, first_few
 
 Finder: TypeAlias = Callable[[str], Path | None]
 
-_NAMED_AT_MOST = 3
 _INNER_AT_MOST = 20
 
 
@@ -91,7 +90,7 @@ def locate(table: Table, column: str, root: Path, *, is_confined: bool) -> tuple
     empty = [row for row, cell in zip(table.rows, cells, strict=True) if cell is None]
     if empty:
         raise DataError(
-            f"column {column!r}: every row must name an image, but {some(empty)} "
+            f"column {column!r}: every row must name an image, but {first_few(empty)} "
             f"{'is' if len(empty) == 1 else 'are'} empty: fill in the paths or delete the rows"
         )
     find = image_finder(root)
@@ -104,7 +103,7 @@ def locate(table: Table, column: str, root: Path, *, is_confined: bool) -> tuple
     if missing:
         raise DataError(
             f"column {column!r}: every image must be a file, given from {root} on, but "
-            f"{len(missing)} of {len(table)} are not there: {some(missing)}: {_advice(cells)}"
+            f"{len(missing)} of {len(table)} are not there: {first_few(missing)}: {_advice(cells)}"
         )
     found = tuple(file for file in files if file is not None)
     if is_confined:
@@ -126,10 +125,3 @@ def _check_below(root: Path, files: Sequence[Path], rows: Sequence[str]) -> None
                 f"{row}: a table from an archive may only name images of that archive, but this "
                 f"is {file}: unpack the archive yourself if you trust it"
             )
-
-
-def some(words: Sequence[str]) -> str:
-    """The first few words, and how many more there are."""
-    listed = ", ".join(words[:_NAMED_AT_MOST])
-    more = len(words) - _NAMED_AT_MOST
-    return f"{listed} and {more} more" if more > 0 else listed

@@ -14,9 +14,9 @@ from typing import TypeVar
 from convoscope.data.class_indices import check_classes, number_words
 from convoscope.data.dataset import Dataset
 from convoscope.data.table_files import Table, read_table_file
-from convoscope.data.table_images import image_finder, locate, some
+from convoscope.data.table_images import image_finder, locate
 from convoscope.data.table_roles import Roles, find_roles
-from convoscope.errors import ConvoscopeError, DataError, LeakError, placed
+from convoscope.errors import ConvoscopeError, DataError, LeakError, first_few, placed
 
 _T = TypeVar("_T")
 _TRIED = 50
@@ -113,7 +113,7 @@ def _once_each(
     if not repeated:
         return list(first.values()), ()
     rows = "row repeats" if len(repeated) == 1 else "rows repeat"
-    note = f"{len(repeated)} {rows} an earlier one and count once ({some(repeated)})"
+    note = f"{len(repeated)} {rows} an earlier one and count once ({first_few(repeated)})"
     return list(first.values()), (note,)
 
 
@@ -148,8 +148,8 @@ def _check_labels(table: Table, roles: Roles, kept: Sequence[int]) -> tuple[str,
     if unlabelled:
         raise DataError(
             f"column {' and '.join(map(repr, roles.labels))}: every image needs a label, but "
-            f"{len(unlabelled)} of {len(kept)} have none ({some(unlabelled)}): fill them in or "
-            "delete these rows"
+            f"{len(unlabelled)} of {len(kept)} have none ({first_few(unlabelled)}): fill them in "
+            "or delete these rows"
         )
     missing = {
         column: sum(table.column(column)[row] is None for row in kept) for column in roles.labels

@@ -43,10 +43,6 @@ class Info:
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``data info --json`` prints."""
-        sizes = {
-            name: {"least": s.least, "median": s.median, "largest": s.largest}
-            for name, s in (("width", self.width), ("height", self.height))
-        }
         return {
             "schema_version": 1,
             "name": self.name,
@@ -57,7 +53,8 @@ class Info:
             "counts": self.counts,
             "planned": self.planned,
             "problem": self.problem,
-            **sizes,
+            "width": self.width.to_json(),
+            "height": self.height.to_json(),
             "modes": dict(self.modes),
             "gray": self.gray,
             "notes": list(self.notes),

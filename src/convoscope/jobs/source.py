@@ -9,6 +9,8 @@ from typing import Literal, TypedDict
 from convoscope.data.dataset import Dataset
 from convoscope.data.reading import Reading
 from convoscope.data.sources import open_dataset
+from convoscope.data.splits import check_classes_left
+from convoscope.errors import placed
 from convoscope.jobs.request import TrainRequest, image_shape
 
 
@@ -67,4 +69,8 @@ def asked_dataset(asked: TrainRequest) -> Dataset:
     Raises:
         ConvoscopeError: if there is no such data, or it cannot be used; says why.
     """
-    return open_dataset(asked.data, group_by=asked.group_by, reading=asked_reading(asked))
+    dataset = open_dataset(asked.data, group_by=asked.group_by, reading=asked_reading(asked))
+    if asked.split is None:
+        with placed(dataset.place):
+            check_classes_left(dataset)
+    return dataset

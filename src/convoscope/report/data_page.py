@@ -36,6 +36,7 @@ TITLES: Mapping[Kind, str] = MappingProxyType(
         "duplicate": "The same picture twice",
         "near_duplicate": "Nearly the same pictures",
         "shortcut": "A shortcut",
+        "empty_class": "A class without pictures",
         "untrained_class": "A class that is never trained",
         "untested_class": "A class that is missing in a split",
         "few_images": "Very few pictures",

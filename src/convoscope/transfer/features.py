@@ -63,7 +63,11 @@ class Views:
     policy: str = "none"
 
     def __post_init__(self) -> None:
-        find_policy(self.policy)
+        if find_policy(self.policy).mixes:
+            raise SettingsError(
+                f"augment {self.policy!r}: a frozen backbone sees one image at a time, before "
+                "anything is learnt, this mixes two: choose another, such as 'photos'"
+            )
         if self.count < 1:
             raise SettingsError(f"views must be at least 1, got {self.count}")
         if self.count == 1 and self.policy != "none":

@@ -63,7 +63,7 @@ def test_words_may_stand_together_in_any_order() -> None:
         ("lines:honest,published", "a set is one version, got honest and published: name one"),
         ("lines@60", "after @ must stand the training and test images of each class, such as"),
         ("lines@0/4", "each class must have at least one training image, got 0"),
-        ("digits@3", "there is one set of digits, its name must be digits alone"),
+        ("digits@3", "digits@3: after @ there must be numbers of images, TRAIN/TEST"),
     ],
 )
 def test_a_name_that_says_something_impossible_is_one_sentence(name: str, sentence: str) -> None:
