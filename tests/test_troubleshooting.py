@@ -57,7 +57,13 @@ def test_every_option_that_is_advised_is_there() -> None:
     from convoscope.cli import program
 
     page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    commands = (["train"], ["describe"], ["data", "split"], ["weights", "import"])
+    commands = (
+        ["train"],
+        ["describe"],
+        ["data", "split"],
+        ["data", "fetch"],
+        ["weights", "import"],
+    )
     helps = "".join(CliRunner().invoke(program, [*words, "--help"]).output for words in commands)
     for option in sorted(set(re.findall(r"--[a-z-]+", page))):
         assert re.search(rf"{option}\b", helps), option

@@ -202,6 +202,7 @@ def test_damaged_weights_are_one_sentence(tmp_path: Path) -> None:
         (0, "none", "views must be at least 1, got 0"),
         (1, "flip", "augment 'flip': a frozen backbone computes an image once for each of its "),
         (4, "none", "views: 4 views of an image must differ, got augment 'none': add"),
+        (2, "photos-mixed", "augment 'photos-mixed': .* one image at a time, .* this mixes two"),
     ],
 )
 def test_views_that_make_no_sense_are_one_sentence(count: int, policy: str, sentence: str) -> None:
