@@ -79,6 +79,15 @@ def test_a_first_glance_leaves_out_what_is_hopeless_and_changes_nothing_else() -
     assert hopeful[0] == every[0]
 
 
+def test_a_first_glance_leaves_out_classes_that_are_too_small_to_be_sure_of() -> None:
+    labels = np.array([0] * 5 + [1] * 6 + [2] * 50)
+    properties = {"gray": labels == 0, "narrow": labels == 1}
+    every = find_shortcuts(properties, labels, NAMES)
+    assert [s.class_name for s in every if s.is_suspicious] == ["dog"]
+    hopeful = find_shortcuts(properties, labels, NAMES, at_least=0.9)
+    assert [(s.trait, s.class_name) for s in hopeful] == [("narrow", "dog")]
+
+
 def test_unlabelled_images_tiny_classes_and_constant_properties_are_left_out() -> None:
     labels = np.array([0] * 10 + [1] * 10 + [2] + [-1] * 50)
     width = np.concatenate([np.zeros(10), np.ones(11), np.full(50, 9.0)])

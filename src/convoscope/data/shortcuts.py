@@ -60,7 +60,7 @@ def find_shortcuts(
     ``properties`` per name (N,) numbers; ``labels`` (N,), -1 where not known. A class with fewer
     than two images, or a property that is the same everywhere, cannot be tried. Of large sets
     ``IMAGES_AT_MOST`` are drawn, seeded. With ``at_least``, to save time, only where a tree reaches
-    that much on the images it was grown on.
+    that much on the images it was grown on, and the class has images enough to be sure.
     """
     rows = _drawn(labels, seed)
     labels = labels[rows]
@@ -72,7 +72,7 @@ def find_shortcuts(
         for k, class_name in enumerate(class_names):
             is_class = labels == k
             if 2 <= int(is_class.sum()) <= len(labels) - 2 and (
-                at_least == 0 or _seen(values, is_class) >= at_least
+                at_least == 0 or (_is_enough(is_class) and _seen(values, is_class) >= at_least)
             ):
                 tried.append(_try(name, values, is_class, class_name, seed))
     return tuple(sorted(tried, key=lambda shortcut: -(shortcut.accuracy.value or 0.0)))
@@ -117,6 +117,12 @@ def _try(name: str, values: FloatArray, is_class: Array, class_name: str, seed: 
         typical=float(np.median(values[is_class])),
         others=float(np.median(values[~is_class])),
     )
+
+
+def _is_enough(is_class: Array) -> bool:
+    """Whether a property that tells all of these apart could be called a shortcut."""
+    low = balanced_accuracy(_cells(is_class, is_class)).low
+    return low is not None and low > SURELY_ABOVE
 
 
 def _seen(values: FloatArray, is_class: Array) -> float:
