@@ -31,6 +31,7 @@ from convoscope.architecture.layers import (
 )
 from convoscope.architecture.protocol import ActivationName
 from convoscope.architecture.windows import Window
+from convoscope.engines.torch.dense import linear
 from convoscope.engines.weights import dropout_mask
 from convoscope.errors import ShapeError
 
@@ -97,7 +98,18 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, F, H', W')."""
-        y = functional.conv2d(
+        return _activated(self._linear(x), self.activation)
+
+    def pooled(self, x: Tensor, pool: MaxPool) -> Tensor:
+        """What ``pool`` makes of :meth:`forward`, exactly, with fewer values to activate.
+
+        A maximum and a ReLU commute, since neither changes the order of values; and the gradient
+        goes the same way: to the first maximum of a window if that is above 0, else nowhere.
+        """
+        return torch.relu_(pool(self._linear(x)))
+
+    def _linear(self, x: Tensor) -> Tensor:
+        return functional.conv2d(
             _padded(x, self.extra),
             self.weight,
             self.bias,
@@ -106,7 +118,6 @@ class Conv(nn.Module):
             self.dilation,
             self.groups,
         )
-        return _activated(y, self.activation)
 
 
 class SeparableConv(nn.Module):
@@ -281,7 +292,7 @@ class FullyConnected(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, K) to (N, units)."""
-        return _activated(functional.linear(x, self.weight, self.bias), self.activation)
+        return _activated(linear(x, self.weight, self.bias), self.activation)
 
 
 class Sum(nn.Module):
@@ -311,10 +322,25 @@ class Concatenation(nn.Module):
 
 
 def in_turn(modules: Sequence[nn.Module], x: Tensor) -> Tensor:
-    """Modules one after the other."""
-    for module in modules:
-        x = module(x)
+    """Modules one after the other; a ReLU comes after a max pooling where nobody can tell."""
+    done: nn.Module | None = None
+    for module, after in zip(modules, (*modules[1:], None), strict=False):  # maybe none
+        if module is done:
+            continue
+        if isinstance(module, Conv) and isinstance(after, MaxPool) and _commute(module, after):
+            x, done = module.pooled(x, after), after
+        else:
+            x = module(x)
     return x
+
+
+def _commute(conv: Conv, pool: MaxPool) -> bool:
+    """Whether the ReLU may come last: nobody watches either of the two, and no remembered pass
+    will ask for gradients by another rule than the plain one.
+    """
+    is_plain = conv.training or not torch.is_grad_enabled()
+    is_watched = conv._forward_hooks or pool._forward_hooks
+    return conv.activation == "relu" and is_plain and not is_watched
 
 
 def _weight_and_bias(weight: str, tensors: Tensors) -> tuple[nn.Parameter, nn.Parameter | None]:

@@ -48,7 +48,9 @@ class Stepper:
             )
         groups: dict[tuple[float, bool], list[Tensor]] = defaultdict(list)
         for name, tensor in self._tensors.items():
-            groups[multipliers[name], name not in undecayed].append(tensor)
+            # Each group costs a call: without decay those that decay are like the others.
+            decays = bool(settings.weight_decay) and name not in undecayed
+            groups[multipliers[name], decays].append(tensor)
         self._optimiser = _make(settings, groups)
 
     def step(self, rate: float) -> None:
