@@ -54,7 +54,7 @@ def _times(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
 @cache
 def _has_product() -> bool:
     """Whether oneDNN multiplies here, on vectors that MKL might not use in full."""
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     has_operator = hasattr(torch.ops.mkldnn, "_linear_pointwise")
     return has_operator and torch.backends.cpu.get_cpu_capability() == "AVX512"
