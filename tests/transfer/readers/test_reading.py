@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import builtins
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,24 @@ def test_a_path_where_nothing_is(tmp_path: Path) -> None:
         WeightsError, match=r"a weight file or a model's folder must be there, found none: check"
     ):
         read(tmp_path / "nowhere.pth")
+
+
+def test_what_the_system_will_not_open() -> None:
+    with pytest.raises(
+        WeightsError, match=r"must be readable, the system said 'File name too long': check the pa"
+    ):
+        read(Path("x" * 300))
+
+
+def test_reading_loads_no_library_before_a_file_needs_it() -> None:
+    script = (
+        "import sys, convoscope.transfer.foreign;"
+        "print(*{'torch', 'h5py', 'timm', 'keras', 'scipy'} & sys.modules.keys())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == []
 
 
 def test_an_archive_of_something_else_is_told_what_is_in_it(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -71,7 +70,9 @@ def read_keras_archive(path: Path) -> ForeignWeights:
             member = archive.getinfo(_ARCHIVED)
             check_claim(member.file_size, file_size(path))
             content = archive.read(member)
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+    except WeightsError:
+        raise
+    except Exception as error:  # bytes that make no sense raise anything there
         raise WeightsError(
             f"a .keras archive must hold its {_ARCHIVED} whole, reading it gave {error}: "
             "it was cut short or damaged; copy or download it again"
@@ -92,11 +93,11 @@ def _foreign(path: Path, stream: IO[bytes], size: int) -> ForeignWeights:
             datasets = _datasets(file, size)
             found = _of_keras_3(file, datasets) or _of_keras_2(datasets)
             arrays = {name: _values(dataset) for name, dataset in found.items()}
-    except (OSError, RuntimeError, KeyError, MemoryError) as error:
-        if isinstance(error, WeightsError):
-            raise
+    except WeightsError:
+        raise
+    except Exception as error:  # bytes that make no sense raise anything there
         raise WeightsError(
-            f"an HDF5 file must be whole, reading it gave {str(error)[:160]!r}: it was cut short "
+            f"an HDF5 file must be whole, reading it gave {str(error)[:120]!r}: it was cut short "
             "or damaged; copy or download it again"
         ) from error
     return ForeignWeights(path=path, format="keras", arrays=arrays)

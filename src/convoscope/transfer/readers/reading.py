@@ -44,7 +44,13 @@ def read(path: Path) -> ForeignWeights:
         MissingDependencyError: if the format needs a library that is not installed.
     """
     with placed(str(path)):
-        foreign = _reader(path)(path)
+        try:
+            foreign = _reader(path)(path)
+        except OSError as error:
+            raise WeightsError(
+                f"a weight file must be readable, the system said {error.strerror!r}: "
+                "check the path and its permissions"
+            ) from error
         check_finite(foreign.arrays)
     return foreign
 
@@ -77,10 +83,10 @@ def _archive_reader(path: Path) -> Reader:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except Exception as error:  # bytes that make no sense raise anything there
         raise WeightsError(
-            f"the file must be a whole zip archive, as it begins like one, found {error}: it was "
-            "cut short; copy or download it again"
+            "the file must be a whole zip archive, as it begins like one, opening it gave "
+            f"{str(error)!r}: it was cut short; copy or download it again"
         ) from error
     if any(name.endswith("/data.pkl") for name in names):
         return _read_torch
