@@ -60,7 +60,7 @@ class ConvNet(nn.Module):
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         """Images (N, C, H, W), values in [0, 1], to logits (N, K) per head."""
         with arithmetic(self.device, self.precision):
-            trunk = self._in_turn(self.architecture.layers, self._prepared(pixels))
+            trunk = self._in_turn(self.architecture.layers, self.prepared(pixels))
             logits = {h.name: self._in_turn(h.layers, trunk) for h in self.architecture.heads}
         return {name: values.to(self.dtype) for name, values in logits.items()}
 
@@ -97,7 +97,7 @@ class ConvNet(nn.Module):
                 return trunk.as_maps(layer, output, images)
         return output
 
-    def _prepared(self, pixels: Tensor) -> Tensor:
+    def prepared(self, pixels: Tensor) -> Tensor:
         """What the first layer sees: channels in the network's order, ``(v - mean) / sd``."""
         if self.preprocessing.order == "bgr":
             pixels = pixels.flip(1)

@@ -12,6 +12,7 @@ out of reach; see ``adopt``, which refuses them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -69,30 +70,49 @@ class RectifierRule(TorchFunctionMode):
         self._way.calls += call is not None
         if call is None or not (call.x.requires_grad and torch.is_grad_enabled()):
             return func(*args, **(kwargs or {}))
-        y = _Rectify.apply(call.x, call.top, call.edges, self._way)  # type: ignore[no-untyped-call]
-        return call.x.copy_(y) if call.in_place else y
+        return _Rectify.apply(call, self._way, call.x)  # type: ignore[no-untyped-call]
 
 
 class _Rectify(torch.autograd.Function):
     """``min(max(x, 0), top)``, whose derivative follows the rule that holds on the way back."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, top: float | None, edges: bool, way: Way) -> Tensor:
-        passes = x >= 0 if edges else x > 0
-        if top is not None:
-            passes &= x <= top if edges else x < top
-        ctx.save_for_backward(passes)  # not x, which an in-place ReLU is about to overwrite
-        ctx.way = way
-        return torch.relu(x) if top is None else torch.clamp(x, 0, top)
+    def forward(ctx: Any, call: _Call, way: Way, x: Tensor) -> Tensor:
+        ctx.way, ctx.top = way, math.inf if call.top is None else call.top
+        passes = (x >= 0) & (x <= ctx.top) if call.edges else None
+        if call.in_place:
+            ctx.mark_dirty(x)
+            y = torch.relu_(x) if call.top is None else torch.clamp_(x, 0, call.top)
+        else:
+            y = torch.relu(x) if call.top is None else torch.clamp(x, 0, call.top)
+        ctx.save_for_backward(y, passes)  # not what x was, which may be overwritten
+        return y
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        (grad,), (passes,) = grads, ctx.saved_tensors
-        if ctx.way.rule != "plain":
-            grad = grad.clamp(min=0)
-        if ctx.way.rule != "deconvnet":
-            grad = grad.masked_fill(~passes, 0)
-        return grad, None, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[None, None, Tensor]:
+        (grad,), (y, passes) = grads, ctx.saved_tensors
+        return None, None, rectified_gradient(grad, y, ctx.top, ctx.way.rule, passes)
+
+
+def rectified_gradient(
+    grad: Tensor, y: Tensor, top: float, rule: ReluRule, passes: Tensor | None = None
+) -> Tensor:
+    """The gradient of the input of a ReLU that gave ``y``, at most ``top``, by a rule.
+
+    The input lay inside where ``0 < y < top``, or where ``passes`` says so.
+    """
+    if rule != "plain":
+        grad = grad.clamp(min=0)
+    if rule == "deconvnet":
+        return grad
+    if passes is not None:
+        return grad.where(passes, 0)
+    masked: Tensor = (  # by operations that are vectorised, as masked_fill is not
+        torch.ops.aten.hardtanh_backward(grad, y, 0, top)
+        if top < math.inf
+        else torch.ops.aten.threshold_backward(grad, y, 0)
+    )
+    return masked
 
 
 def _relu(input: Tensor, inplace: bool = False) -> _Call:  # noqa: A002

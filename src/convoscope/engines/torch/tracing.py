@@ -22,11 +22,13 @@ from convoscope.engines.targets import (
     too_late,
 )
 from convoscope.engines.torch.convnet import ConvNet
+from convoscope.engines.torch.cropping import Cropping
 from convoscope.engines.torch.device import arithmetic
 from convoscope.engines.torch.hooks import watching
+from convoscope.engines.torch.neuron_crops import chain_gradient, links_between
 from convoscope.engines.torch.relu_rule import RectifierRule, Way
 from convoscope.errors import SettingsError, unknown_name
-from convoscope.network import ClassLogit, ReluRule, Target
+from convoscope.network import ClassLogit, Neuron, ReluRule, Target
 
 
 @final
@@ -52,6 +54,8 @@ class TorchTrace:
         self._way = Way()
         self._pixels = pixels.detach().requires_grad_("images" in self._wrt)
         self._outputs: dict[str, Tensor] = {}
+        self._chain: dict[str, tuple[nn.Module, Tensor]] = {}
+        self._chain_names = _chain_names(module)
         self._logits: dict[str, Tensor] = {}
         self._is_open = True
         self._arrays: dict[str, FloatArray] = {}
@@ -102,7 +106,7 @@ class TorchTrace:
         traceback: TracebackType | None,
     ) -> None:
         self._is_open = False
-        self._outputs, self._logits, self._arrays = {}, {}, {}
+        self._outputs, self._chain, self._logits, self._arrays = {}, {}, {}, {}
 
     def _run(self) -> None:
         traceable = self._module.traceable()
@@ -111,14 +115,17 @@ class TorchTrace:
         for layer in names:
             if layer not in traceable:
                 raise unknown_layer(layer, tuple(traceable))
-        watched = {layer: traceable[layer] for layer in names}
+        watched = {layer: traceable[layer] for layer in (*names, *self._chain_names)}
         with (
             torch.inference_mode(mode=False),
             torch.enable_grad(),
             _constant(self._module),
             RectifierRule(self._way),
+            Cropping(),
             watching(watched, self._remember, last=self._upto),
         ):
+            if self._chain_names and self._pixels.requires_grad:
+                self._chain["images"] = (self._module, self._module.prepared(self._pixels))
             # a copy, for a module may overwrite its input, and a leaf must not be overwritten
             self._logits = self._module(self._pixels.clone())
         for layer in (*self._layers, *below):
@@ -130,12 +137,16 @@ class TorchTrace:
 
         A module that computes several times is remembered as it last did.
         """
-        if (layer not in self._layers and layer not in self._wrt) or not isinstance(output, Tensor):
+        if not isinstance(output, Tensor):
             return None
         if layer in self._wrt and not output.requires_grad:
             output = output.detach().requires_grad_()  # from here on, the graph is kept
-        self._outputs[layer] = output
-        return output.clone()
+        if layer in self._layers or layer in self._wrt:
+            self._outputs[layer] = output
+        if layer in self._chain_names and output.requires_grad:
+            self._chain[layer] = (self._module.named[layer], output)
+        # modules of ours overwrite only what nobody else holds
+        return output.clone() if self._module.trunks else output
 
     def _output(self, layer: str) -> Tensor:
         if layer not in self._outputs:
@@ -150,9 +161,14 @@ class TorchTrace:
         source, seeds = self._source(target)
         if not source.requires_grad:
             raise not_downstream(target, wrt)
+        seeds = seeds.to(source)
+        if isinstance(target, Neuron) and source.ndim == 4:
+            links = links_between(self._chain, target.layer, wrt)
+            if links:
+                source, seeds = links[-1].given, chain_gradient(links, seeds, self._way.rule)
         with arithmetic(self._module.device, "float32"):
             (grad,) = torch.autograd.grad(
-                source, below, seeds.to(source), retain_graph=True, allow_unused=True
+                source, below, seeds, retain_graph=True, allow_unused=True
             )
         if grad is None:
             raise not_downstream(target, wrt)
@@ -188,6 +204,16 @@ class TorchTrace:
                 "a trace can be read inside its with block only, and this one has ended: "
                 "take activations and gradients before the block ends"
             )
+
+
+def _chain_names(module: ConvNet) -> tuple[str, ...]:
+    """The layers along which a neuron's gradient may be computed on crops.
+
+    Crops save arithmetic, which is what a CPU lacks; a GPU would wait for their many small steps.
+    """
+    if module.trunks or module.device.type != "cpu" or module.precision == "bfloat16":
+        return ()
+    return tuple(layer.name for layer in module.architecture.layers)
 
 
 @contextmanager
