@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +26,10 @@ from convoscope.errors import (
     UnreadableImageError,
 )
 from convoscope.explain import grad_cam, guided_backprop
-from convoscope.jobs.explain import explain, explain_into
-from convoscope.jobs.explain_images import chosen_ids, folder_name
-from convoscope.jobs.explain_request import ExplainRequest, parse_neuron
+from convoscope.jobs.explain import explain, explain_into, explained
+from convoscope.jobs.explain_images import chosen_ids, folder_name, named_images
+from convoscope.jobs.explain_request import ExplainRequest, parse_neuron, plan
+from convoscope.jobs.explain_subject import subject_of
 from convoscope.jobs.train import train
 from convoscope.jobs.trained import trained_network
 from convoscope.metrics.predictions import HeadPredictions, Predictions
@@ -276,6 +279,19 @@ def test_what_is_done_stays_when_interrupted(run: Run, picture: Path) -> None:
     folder = open_explanations(Path("cut"))
     assert folder.status == "interrupted"
     assert len(list(folder.images())) == 2
+
+
+def test_an_image_is_let_go_before_the_next_one(run: Run, picture: Path) -> None:
+    subject = subject_of(run)
+    wanted = plan(ExplainRequest(has_maps=True), subject.network, subject.class_names)
+    chosen = named_images([picture] * 4, subject.network.preprocessing)
+    kept: list[weakref.ref[object]] = []
+    for image in explained(subject, wanted, chosen, pytest.fail, lambda *told: None):
+        gc.collect()
+        assert [found() for found in kept] == [None] * len(kept)
+        kept = [weakref.ref(image.gradients), weakref.ref(image.maps["conv1"])]
+        del image
+    assert len(kept) == 2
 
 
 def test_a_network_without_relu_is_shown_plain_gradients_unless_guided_ones_are_asked() -> None:

@@ -128,15 +128,18 @@ def view_of(
     """What a method shows of the image's ``place``-th target, on its own scale or to ``limit``."""
     target, values = image.facts.targets[place], view.values[place]
     method = next(method for method in about.methods if method.name == view.facts.method)
+    title = method.title
+    if view.facts.layer and len(about.heat_layers) > 1:
+        title += f" at {view.facts.layer}"
     words = _PLAIN.get(view.facts.method, method.sentence).format(target.name)
     if view.facts.kind == "gradient":
         if float(values.max(initial=0.0)) <= 0:
             words = f"No pixel could raise {target.name}: the picture is black."
-        return light(values, method.title, words)
+        return light(values, title, words)
     return heat_over(
         image.picture,
         values,
-        title=method.title,
+        title=title,
         sentence=words,
         target=target,
         layer=view.facts.layer,

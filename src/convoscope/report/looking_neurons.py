@@ -69,9 +69,9 @@ def _title(layer: str, is_chosen: bool, count: int) -> str:
     if is_chosen:
         return f"Chosen neurons of {layer}"
     return (
-        f"The strongest neuron of {layer}"
-        if count == 1
-        else (f"The {count} strongest neurons of {layer}")
+        f"The {count} strongest neurons of {layer}"
+        if count > 1
+        else (f"The strongest neuron of {layer}")
     )
 
 
