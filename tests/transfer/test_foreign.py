@@ -202,6 +202,7 @@ def test_a_network_outside_the_zoo_takes_arrays_by_its_own_names() -> None:
     found = parameters_for(net, foreign(arrays))
     np.testing.assert_array_equal(found["conv.weight"][1, 0], kernel[:, :, 0, 1])
     assert all(array.flags.c_contiguous for array in found.values())
+    assert preprocessing_of(net, foreign(arrays)) is None  # nobody knows what it was trained on
 
 
 def test_another_networks_file_is_refused_with_its_name() -> None:

@@ -66,7 +66,9 @@ class Origin:
     builds: Builds
 
 
-def _keras(layers: _Layers, preprocessing: Preprocessing, builds: Builds) -> tuple[Origin, ...]:
+def _keras(
+    layers: _Layers, preprocessing: Preprocessing | None, builds: Builds
+) -> tuple[Origin, ...]:
     """Keras' files, which name layers or, where they do not, number them."""
     named = Origin(
         name="keras", layers=layers, dialect=KERAS, preprocessing=preprocessing, builds=builds
@@ -149,5 +151,5 @@ ORIGINS: dict[str, tuple[Origin, ...]] = {
 }
 """By the name of the network; where two explain a file alike, the first one counts."""
 
-ANY: tuple[Origin, ...] = (*_keras(layer_names.own, _CAFFE, ()), _ours(()))
-"""For networks that are not in the table: what Keras and we ourselves would call them."""
+ANY: tuple[Origin, ...] = (*_keras(layer_names.own, None, ()), _ours(()))
+"""For networks that are not in the table: what Keras and we ourselves would call their layers."""
