@@ -147,7 +147,7 @@ def _print_json(content: dict[str, Any]) -> None:
 
 
 def _table(rows: list[Row]) -> Table:
-    """A line per backbone."""
+    """A line per backbone; licence and input are those of the weights that are here."""
     from convoscope.cli import tables
     from convoscope.cli.runs import size_text
 
@@ -158,8 +158,8 @@ def _table(rows: list[Row]) -> Table:
         stored = row.stored
         table.add_row(
             row.name,
-            row.licence,
-            "x".join(map(str, row.input_shape)),
+            row.licence if stored is None else stored.licence,
+            "x".join(map(str, row.input_shape if stored is None else stored.input_shape)),
             f"{row.parameters:,}",
             f"{row.classes:,}" if row.classes else "-",
             "-" if stored is None else size_text(stored.bytes),
