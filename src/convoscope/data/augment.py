@@ -121,8 +121,10 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         "none": Policy(),
         "flip": Policy(flip_horizontal=True),
         "light": Policy(flip_horizontal=True, rotation=10, zoom=(0.85, 1.05), shift=0.05),
-        # No flips: a mirrored 2 is no 2, and a 6 on its head is a 9.
-        "handwriting": Policy(rotation=10, zoom=(0.9, 1.1), shift=0.08, outside="black"),
+        # No flips: a mirrored 2 is no 2, and a 6 on its head is a 9. Hands lean, so it shears.
+        "handwriting": Policy(
+            rotation=10, zoom=(0.88, 1.12), shift=0.08, shear=12, outside="black"
+        ),
         # What the published sweep of row 13 switched on and off.
         "row13": Policy(flip_horizontal=True, flip_vertical=True, rotation=90, zoom=(0.5, 1.0)),
         "photos": _PHOTOS,
