@@ -112,7 +112,7 @@ def test_a_wrong_file_ends_with_one_sentence(convoscope: Convoscope, tmp_path: P
     result = convoscope("weights", "import", wrong, "--as", TINY)
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
-    assert line.startswith(f"convoscope: {wrong}: as '{FULL}': there is no parameter")
+    assert line.startswith(f"convoscope: {wrong}: as '{FULL}': weights must be those of")
 
 
 def test_fetch_brings_weights_and_a_second_time_nothing(

@@ -72,11 +72,17 @@ def test_what_only_training_used_is_left_out(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"conv1.0.weight": None}, "got none for 'trunk.conv1.0.weight'"),
-        ({"extra.weight": np.ones(3, np.float32)}, "there is no parameter 'trunk.extra.weight'"),
+        (
+            {"conv1.0.weight": None},
+            "this file of 76 arrays lacks 'conv1.0.weight': give a file of this network",
+        ),
+        (
+            {"extra.weight": np.ones(3, np.float32)},
+            "arrays also has 'extra.weight': give a file of this network",
+        ),
         (
             {"fc.weight": np.ones((7, 96), np.float32)},
-            "parameter 'trunk.fc.weight' must have the shape (1000, 96), got (7, 96)",
+            "'fc.weight' of timm/test_resnet.r160_in1k must have the shape (1000, 96), found (7,",
         ),
         ({"fc.bias": np.full(1000, np.nan, np.float32)}, "found NaN or infinity in 1000 of 1000"),
     ],
@@ -149,3 +155,12 @@ def test_squeezenet_brings_its_own_size_and_pixels(shared: Callable[[str], Path]
 def test_a_file_of_another_backbone_is_told_apart(shared: Callable[[str], Path]) -> None:
     with pytest.raises(WeightsError, match="it fits squeezenet1_0; choose that network"):
         importing(shared("weights/squeezenet10_float32.npz"), "vgg19")
+
+
+@pytest.mark.usefixtures("own_store")
+def test_a_file_of_one_of_ours_is_told_apart_from_an_adopted_one(
+    shared: Callable[[str], Path], tiny: Backbone
+) -> None:
+    with pytest.raises(WeightsError, match="it fits squeezenet1_0; choose that") as caught:
+        importing(shared("weights/squeezenet10_float32.npz"), tiny.name)
+    assert len(str(caught.value)) < 500

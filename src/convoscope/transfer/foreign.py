@@ -185,18 +185,18 @@ def _check_complete(best: Match, foreign: ForeignWeights) -> None:
     if not best.fitting:
         raise WeightsError(
             f"weights of {wanted} must bear the names of {_origins(wanted)}, found "
-            f"{_listed(foreign.arrays)}: {advice}"
+            f"{listed(foreign.arrays)}: {advice}"
         )
     if best.missing:
         lacking = [best.expected(slot) for slot in best.missing]
         raise WeightsError(
-            f"weights of {wanted} must be there for every layer, {_listed(lacking)} "
+            f"weights of {wanted} must be there for every layer, {listed(lacking)} "
             f"{'is' if len(lacking) == 1 else 'are'} missing among {len(foreign.arrays)} arrays "
             f"named as {best.origin.name} does: {advice}"
         )
     raise WeightsError(
         f"weights of {wanted} must be of its layers alone, the file also has "
-        f"{_listed(best.strange)}: {advice}"
+        f"{listed(best.strange)}: {advice}"
     )
 
 
@@ -205,7 +205,7 @@ def _origins(name: str) -> str:
     return ", ".join(origin.name for origin in origins)
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """The first three of some names, and how many more there are."""
     every = list(names)
     shown = ", ".join(map(repr, every[:3]))

@@ -15,10 +15,9 @@ from convoscope.architecture.protocol import Shape
 from convoscope.arrays import Array
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.download import sha256_of
-from convoscope.engines.weights import check_shapes
 from convoscope.errors import WeightsError, placed
 from convoscope.transfer.catalogue import ZOO, Backbone, backbone
-from convoscope.transfer.foreign import fitted
+from convoscope.transfer.foreign import fitted, likely, listed
 from convoscope.transfer.readers import ForeignWeights, read
 from convoscope.transfer.store import Provenance, Stored, keep
 
@@ -131,8 +130,34 @@ def _fit_adopted(chosen: Backbone, foreign: ForeignWeights) -> Fitted:
         arrays = _named(engines.renamed(chosen.source, foreign.arrays), whole.shapes)
     top = whole.shapes.keys() - trunk.shapes.keys()
     plan = whole if top & arrays.keys() else trunk
-    check_shapes(plan.shapes, arrays)
+    _check_adopted(chosen, foreign, arrays, plan.shapes)
     return Fitted(architecture=plan.architecture, arrays=arrays, preprocessing=chosen.preprocessing)
+
+
+def _check_adopted(
+    chosen: Backbone,
+    foreign: ForeignWeights,
+    arrays: Mapping[str, Array],
+    shapes: Mapping[str, Shape],
+) -> None:
+    """Nothing, if there is an array of the right shape for each parameter, and none besides."""
+    missing = [name.removeprefix(_TRUNK) for name in shapes if name not in arrays]
+    strange = [name.removeprefix(_TRUNK) for name in arrays if name not in shapes]
+    if missing or strange:
+        other = likely(foreign)
+        advice = f"it fits {other}; choose that" if other else "give a file of this network"
+        found = f"lacks {listed(missing)}" if missing else f"also has {listed(strange)}"
+        raise WeightsError(
+            f"weights must be those of every module of {chosen.source} and of no other, this file "
+            f"of {len(foreign.arrays)} arrays {found}: {advice}"
+        )
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise WeightsError(
+                f"{name.removeprefix(_TRUNK)!r} of {chosen.source} must have the shape {shape}, "
+                f"found {arrays[name].shape}: give weights of the same network, with as many "
+                "classes and for the same input size"
+            )
 
 
 def _named(arrays: Mapping[str, Array], shapes: Mapping[str, Shape]) -> dict[str, Array]:
