@@ -195,9 +195,10 @@ def test_zoom_keeps_that_part_of_the_side_in_view() -> None:
 def test_the_policies_that_were_there_draw_what_they_drew() -> None:
     image = np.asarray(load_sample_image("china.jpg"), np.uint8)[:96, :96]
     digest = hashlib.sha256()
-    for name in ("flip", "light", "handwriting", "row13"):
+    without_shear = Policy(rotation=10, zoom=(0.9, 1.1), shift=0.08, outside="black")
+    for policy in (POLICIES["flip"], POLICIES["light"], without_shear, POLICIES["row13"]):
         for number in range(8):
-            changed = augment(image, POLICIES[name], generator(5, "augment", 1, number))
+            changed = augment(image, policy, generator(5, "augment", 1, number))
             digest.update(changed.tobytes())
     draws = np.random.default_rng(3)
     assert (draws.random(6) == np.random.default_rng(3).random(19)[:6]).all()
