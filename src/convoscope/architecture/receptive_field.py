@@ -20,7 +20,7 @@ from convoscope.architecture.branches import AnyLayer
 from convoscope.architecture.graph import Architecture, branches, unknown_layer
 from convoscope.architecture.protocol import Shape
 from convoscope.architecture.windows import LARGEST_SIDE, POINT, Size, Window
-from convoscope.errors import SettingsError, placed
+from convoscope.errors import SettingsError
 
 
 class Box(NamedTuple):
@@ -112,8 +112,24 @@ def patch(architecture: Architecture, layer: str, row: int, column: int) -> Box:
     fields = receptive_field(architecture)
     if layer not in fields:
         raise unknown_layer(layer, architecture.layer_names)
-    with placed(f"layer {layer!r}"):
-        return fields[layer].patch(row, column)
+    check_cell(layer, row, column, architecture.place(layer).output_shape)
+    return fields[layer].patch(row, column)
+
+
+def check_cell(layer: str, row: int, column: int, shape: Shape) -> None:
+    """Nothing, if a layer's output (C, h, w) or (K,) has that cell; a vector has cell (0, 0).
+
+    Raises:
+        SettingsError: if it has not.
+    """
+    for what, cell, cells in zip(
+        ("row", "column"), (row, column), shape[1:] or (1, 1), strict=True
+    ):
+        if not 0 <= cell < cells:
+            raise SettingsError(
+                f"layer {layer!r}: {what} must lie in 0..{cells - 1} of this layer's maps, got "
+                f"{cell}"
+            )
 
 
 def _follow(

@@ -80,7 +80,7 @@ CHAINS: dict[str, tuple[AnyLayer, ...]] = {
 }
 
 
-@pytest.fixture(params=CHAINS.values(), ids=CHAINS)
+@pytest.fixture(params=list(CHAINS.values()), ids=list(CHAINS))
 def network(request: pytest.FixtureRequest, make_network: MakeNetwork) -> TorchNetwork:
     network = make_network(*request.param, input_shape=(3, *SIDES))
     rng = np.random.default_rng(3)

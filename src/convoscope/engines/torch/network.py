@@ -10,15 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convoscope.architecture.graph import Architecture
+from convoscope.architecture.graph import Architecture, unknown_layer
 from convoscope.architecture.protocol import Shape
-from convoscope.architecture.receptive_field import Box, patch
+from convoscope.architecture.receptive_field import Box, check_cell, patch
 from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.initialise import initial_parameters
 from convoscope.engines.inputs import check_images, check_preprocessing, default_preprocessing
 from convoscope.engines.torch.convnet import ConvNet
 from convoscope.engines.torch.device import choose_device, parameter_dtype, prefers_channels_last
+from convoscope.engines.torch.reach import reach
 from convoscope.engines.torch.rebuilt import trunks_of
 from convoscope.engines.torch.tracing import TorchTrace
 from convoscope.engines.torch.trunk import Trunk
@@ -114,7 +115,13 @@ class TorchNetwork:
 
     def patch(self, layer: str, row: int, column: int) -> Box:
         """See :meth:`convoscope.network.Network.patch`."""
-        return patch(self.architecture, layer, row, column)
+        if not self.module.trunks:
+            return patch(self.architecture, layer, row, column)
+        shapes = self.layer_shapes
+        if layer not in shapes:
+            raise unknown_layer(layer, tuple(shapes))
+        check_cell(layer, row, column, shapes[layer])
+        return reach(self.module, layer, row, column)
 
     def parameters(self) -> Mapping[str, FloatArray]:
         """Copies of all parameters and running statistics, C-contiguous."""
