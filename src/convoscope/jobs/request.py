@@ -24,7 +24,12 @@ class TrainRequest:
     ``data`` is a folder of images or the name of an embedded set. The network is either trained
     from scratch, ``model`` (a zoo network or a YAML file, ``set`` that zoo network's own options),
     or it is pretrained, ``backbone``, with a new ``head`` (see :mod:`convoscope.transfer.heads`;
-    without one the usual) that learns from ``views`` versions of each image. ``input`` is
+    without one the usual) that learns from ``views`` versions of each image. ``tune`` says how
+    much of a network that has learnt before, a backbone or that of ``from_run``, learns again (see
+    :mod:`convoscope.transfer.strategies`; its settings are the defaults then): its layers at
+    ``pretrained_rate`` times the learning rate, after ``head_epochs`` of the head alone at
+    ``tune_rate`` times that, one more block every ``unfreeze_every`` epochs (0: all at once);
+    ``norms`` says whether pretrained batch norms move. ``input`` is
     ``"3x64x64"``, ``"64x96"`` (height x width) or ``"64"``; without it the data or the network
     decides. The names from
     ``image_column`` to ``image_layout`` say what a table or an ``.npz`` file does not say itself,
@@ -33,7 +38,8 @@ class TrainRequest:
     ``split.csv`` to use again, ``group_by`` what must stay in one split together, as in
     :mod:`convoscope.data.groups`, ``from_run`` a run whose parameters to start from. ``patience``
     0 never stops early. ``watch`` names splits besides validation whose curves are recorded while
-    nothing is decided by them; ``head_weight`` multiplies the losses of heads, ``rate`` the
+    nothing is decided by them; ``head_weight`` multiplies the losses of heads, ``threshold`` is
+    the probability above which a head of one sigmoid answers with its second class, ``rate`` the
     learning rates of parameters whose name begins so. The remaining names are those of
     :class:`~convoscope.training.settings.TrainingSettings`,
     :class:`~convoscope.network.Optimiser` and :func:`convoscope.engines.build`.
@@ -44,6 +50,12 @@ class TrainRequest:
     backbone: str | None = None
     head: str | None = None
     views: int = 1
+    tune: str | None = None
+    pretrained_rate: float = 1.0
+    head_epochs: int = 0
+    tune_rate: float = 1.0
+    unfreeze_every: int = 0
+    norms: Literal["layer", "still", "adapt"] = "layer"
     set: Mapping[str, Any] = field(default_factory=dict)
     input: str | None = None
     from_run: str | None = None
@@ -81,6 +93,7 @@ class TrainRequest:
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: float = 0.0
     head_weight: Mapping[str, float] = field(default_factory=dict)
+    threshold: Mapping[str, float] = field(default_factory=dict)
     rate: Mapping[str, float] = field(default_factory=dict)
     watch: tuple[Literal["train", "test"], ...] = ()
 
