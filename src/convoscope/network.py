@@ -71,7 +71,7 @@ class Trace(Protocol):
 
     @property
     def rectifies(self) -> bool:
-        """Whether the pass went through a ReLU, where the ReLU rules differ."""
+        """Whether the way back can come through a ReLU, where the ReLU rules differ."""
         ...
 
     def gradient(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 from convoscope.architecture.branches import Adopted
 from convoscope.architecture.graph import Architecture, unknown_layer, walk
@@ -50,7 +51,8 @@ def target_layer(network: Network) -> str:
     Raises:
         ExplainError: if no layer gives maps of more than one cell.
     """
-    shapes = {n: s for n, s in network.layer_shapes.items() if len(s) == 3 and s[1] * s[2] > 1}
+    every = network.layer_shapes
+    shapes = {name: s for name, s in every.items() if len(s) == 3 and s[1] * s[2] > 1}
     own = _own_layers(network.architecture)
     candidates = [name for name in shapes if own is None or name in own]
     if not candidates:
@@ -60,8 +62,9 @@ def target_layer(network: Network) -> str:
         )
     if own is not None:
         return candidates[-1]
-    last = _before_pooling(candidates, shapes)
-    return _last_that_counts(network, [n for n in candidates if shapes[n] == shapes[last]])
+    outside = [name for name in candidates if not _is_inside_vector(name, every)]
+    last = _before_pooling(outside or candidates, shapes)
+    return _last_that_counts(network, [n for n in outside if shapes[n] == shapes[last]] or [last])
 
 
 def _own_layers(architecture: Architecture) -> set[str] | None:
@@ -78,18 +81,27 @@ def _own_layers(architecture: Architecture) -> set[str] | None:
     }
 
 
+def _is_inside_vector(path: str, shapes: Mapping[str, Shape]) -> bool:
+    """Whether a module is part of one that makes a vector: a head, or a pooling that attends."""
+    parts = path.split(".")
+    around = [".".join(parts[:depth]) for depth in range(1, len(parts))]
+    return any(len(shapes[name]) == 1 for name in around if name in shapes)
+
+
 def _before_pooling(candidates: Sequence[str], shapes: Mapping[str, Shape]) -> str:
     """The last of an adopted module's layers or, where it only pools the maps of another, that.
 
-    A pooling is known by what it does: as many channels, fewer cells.
+    A pooling is known by what it does: as many channels, at most half the rows and columns, and
+    nothing after it but the modules that it ends.
     """
-    (channels, height, width) = shapes[candidates[-1]]
-    for name in reversed(candidates):
-        (others, rows, columns) = shapes[name]
-        if (rows, columns) != (height, width):
-            halved = others == channels and 2 * height <= rows + 1 and 2 * width <= columns + 1
-            return name if halved else candidates[-1]
-    return candidates[-1]
+    last = candidates[-1]
+    same = list(takewhile(lambda name: shapes[name] == shapes[last], reversed(candidates)))
+    before = candidates[: len(candidates) - len(same)]
+    if not before or any(not f"{same[-1]}.".startswith(f"{name}.") for name in same):
+        return last
+    (channels, rows, columns), (others, height, width) = shapes[last], shapes[before[-1]]
+    is_pooled = others == channels and 2 * rows <= height + 1 and 2 * columns <= width + 1
+    return before[-1] if is_pooled else last
 
 
 def _last_that_counts(network: Network, layers: Sequence[str]) -> str:

@@ -93,7 +93,7 @@ class NumpyTrace:
 
     @property
     def rectifies(self) -> bool:
-        """Whether the pass went through a ReLU, where the ReLU rules differ."""
+        """Whether the way back can come through a ReLU, where the ReLU rules differ."""
         chains, in_head = _cut(self._architecture, self._asked.upto)
         return any(map(_rectifies, [*chains, *(one for own in in_head.values() for one in own)]))
 

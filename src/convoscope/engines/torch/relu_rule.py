@@ -29,7 +29,7 @@ from convoscope.network import ReluRule
 class Way:
     """The rule that holds; whoever goes back sets it, the remembered forward pass reads it.
 
-    ``calls`` counts the ReLUs that the pass went through.
+    ``calls`` counts the ReLUs that the way back may come through.
     """
 
     rule: ReluRule = "plain"
@@ -67,9 +67,9 @@ class RectifierRule(TorchFunctionMode):
     ) -> Any:
         read = RECTIFIERS.get(func)
         call = read(*args, **(kwargs or {})) if read else None
-        self._way.calls += call is not None
         if call is None or not (call.x.requires_grad and torch.is_grad_enabled()):
             return func(*args, **(kwargs or {}))
+        self._way.calls += 1
         return _Rectify.apply(call, self._way, call.x)  # type: ignore[no-untyped-call]
 
 

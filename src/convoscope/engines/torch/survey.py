@@ -114,7 +114,8 @@ def _holds(path: str, cut: str) -> bool:
 
 def _grid(inner: nn.Module) -> TokenGrid | None:
     """How a vision transformer of timm's kind says its tokens lie."""
-    size = getattr(getattr(inner, "patch_embed", None), "grid_size", None)
+    embedding = getattr(inner, "patch_embed", getattr(inner, "stem", None))
+    size = getattr(embedding, "grid_size", None)
     if size is None:
         return None
     return TokenGrid(int(size[0]), int(size[1]), int(getattr(inner, "num_prefix_tokens", 0)))

@@ -78,7 +78,7 @@ class TorchTrace:
 
     @property
     def rectifies(self) -> bool:
-        """Whether the pass went through a ReLU, where the ReLU rules differ."""
+        """Whether the way back can come through a ReLU, where the ReLU rules differ."""
         return self._way.calls > 0
 
     def gradient(
