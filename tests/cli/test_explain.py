@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ from tests.cli.conftest import Convoscope
 from tests.conftest import draw_folder
 
 from convoscope.runs import Run
+from convoscope.runs.explanation_files import open_explanations
 
 TINY = """\
 name: tiny
@@ -166,6 +171,27 @@ def test_an_empty_folder_and_one_that_holds_something_are_said(
         result.stderr
     )
     assert len(list(shapes.iterdir())) == 1
+
+
+def test_ctrl_c_leaves_a_page_of_what_is_done(run: Run, tmp_path: Path) -> None:
+    shapes = draw_folder(tmp_path / "shapes", classes=("disc",), per_class=400, size=8)
+    program = str(Path(sys.executable).with_name("convoscope"))
+    words = ["explain", str(run.path), str(shapes), "-o", str(tmp_path / "out")]
+    process = subprocess.Popen(
+        [program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and len(list((tmp_path / "out").glob("*/arrays.npz"))) < 3:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    folder = open_explanations(tmp_path / "out")
+    assert folder.status == "interrupted"
+    assert len(folder) >= 2
+    assert f"{len(folder)} images are done: {folder.page_file}" in said
+    assert len(list((tmp_path / "out").glob("0*"))) == len(folder)
+    page = folder.page_file.read_text()
+    assert "This explanation was stopped before all images were done; what is done is here." in page
 
 
 def test_help_names_every_method(convoscope: Convoscope) -> None:

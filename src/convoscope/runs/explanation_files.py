@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -94,18 +95,13 @@ class ExplanationWriter:
         Raises:
             StorageError: if the disk is full or not writable.
         """
-        name = image.facts.name
-        arrays = _arrays(image)
-        _write_arrays(self._folder / name / _ARRAYS, arrays)
-        shown = []
-        for picture in pictures:
-            disk.write_bytes(self._folder / name / picture.name, picture.png)
-            shown.append({"file": f"{name}/{picture.name}", "what": picture.what})
-        files = {
-            "arrays": [_array_facts(key, array) for key, array in arrays.items()],
-            "pictures": shown,
-        }
-        self._images.append(asdict(image.facts) | files)
+        place = self._folder / image.facts.name
+        try:
+            self._images.append(asdict(image.facts) | _write_image(place, image, pictures))
+        except BaseException:
+            # A folder that the manifest does not name would be a riddle.
+            shutil.rmtree(place, ignore_errors=True)
+            raise
         if time.monotonic() - self._written > _SECONDS_BETWEEN_MANIFESTS:
             self._write("running")
 
@@ -265,6 +261,20 @@ def _check_version(file: Path, version: object) -> None:
 def _age(manifest: Path) -> tuple[int, str]:
     number = manifest.parent.name
     return (int(number) if number.isdecimal() else 0, number)
+
+
+def _write_image(
+    place: Path, image: ExplainedImage, pictures: Iterable[PictureFile]
+) -> dict[str, Any]:
+    """Write an image's folder; gives what the manifest says of its files."""
+    arrays = _arrays(image)
+    _write_arrays(place / _ARRAYS, arrays)
+    shown = []
+    for picture in pictures:
+        disk.write_bytes(place / picture.name, picture.png)
+        shown.append({"file": f"{place.name}/{picture.name}", "what": picture.what})
+    facts = [_array_facts(name, array) for name, array in arrays.items()]
+    return {"arrays": facts, "pictures": shown}
 
 
 def _arrays(image: ExplainedImage) -> dict[str, Array]:
