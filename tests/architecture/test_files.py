@@ -64,7 +64,12 @@ def test_every_field_comes_back_from_the_file() -> None:
             Adopted("g", source="s", cut="c", maps=(8, 2, 2), parameters=7, multiply_accumulates=9),
         ),
         heads=(
-            Head(name="x", layers=(GlobalAvgPool("h"), Dense("i", 1)), output="sigmoid"),
+            Head(
+                name="x",
+                layers=(GlobalAvgPool("h"), Dense("i", 1)),
+                output="sigmoid",
+                threshold=0.7,
+            ),
             Head(name="no", layers=(Flatten("j"), Dense("k", 3, bias=False))),
         ),
     )
@@ -229,6 +234,10 @@ def test_a_layer_needs_a_kind(kind: str) -> None:
         (
             "input_shape: [1, 8, 8]\nlayers: []\nheads: {a: {layers: [], output: tanh}}",
             r"heads\.a: output must be softmax or sigmoid, got 'tanh'",
+        ),
+        (
+            "input_shape: [1, 8, 8]\nlayers: []\nheads: {a: {layers: [], threshold: high}}",
+            r"heads\.a: threshold must be a number, got 'high'",
         ),
         (
             "input_shape: [1, 8, 8]\nlayers: []\nheads: {a: {layers: [{kind: dense, units: x}]}}",

@@ -8,10 +8,10 @@ import pytest
 
 from convoscope.architecture.branches import Parallel, Residual
 from convoscope.architecture.graph import Architecture, Head, logit_shapes, walk
-from convoscope.architecture.heads import with_heads
+from convoscope.architecture.heads import with_heads, with_thresholds
 from convoscope.architecture.layers import Activation, Dense, Flatten
 from convoscope.architecture.zoo import ZOO, make
-from convoscope.errors import ArchitectureError
+from convoscope.errors import ArchitectureError, UnknownNameError
 
 ASKED = {"breed": 7, "colour": 3}
 
@@ -95,3 +95,32 @@ def test_a_name_that_cannot_be_a_head_s_is_refused() -> None:
         ArchitectureError, match=r"small: head names .* got 'fur/colour': rename it"
     ):
         with_heads(make("small"), {"breed": 2, "fur/colour": 3})
+
+
+def test_a_threshold_is_the_heads_own() -> None:
+    architecture = with_thresholds(make("four-heads"), {"colour": 0.8})
+    assert [head.threshold for head in architecture.heads] == [0.5, 0.5, 0.8, 0.5]
+    assert with_thresholds(make("four-heads"), {}) == make("four-heads")
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        ({"colour": 0.0}, "head 'colour': threshold must be a probability between 0 and 1, got 0"),
+        ({"colour": 1.0}, "head 'colour': threshold must be a probability between 0 and 1, got 1"),
+        (
+            {"angle": 0.4},
+            "head 'angle': a threshold is for a sigmoid of one unit, .* softmax of 12",
+        ),
+    ],
+)
+def test_a_threshold_that_means_nothing_is_refused(
+    thresholds: dict[str, float], message: str
+) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        with_thresholds(make("four-heads"), thresholds)
+
+
+def test_a_threshold_for_a_head_that_is_not_there_is_told_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="'color': did you mean 'colour'"):
+        with_thresholds(make("four-heads"), {"color": 0.7})

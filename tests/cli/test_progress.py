@@ -55,7 +55,8 @@ def test_without_a_terminal_there_are_plain_lines() -> None:
         "run runs/a[b]-1",
         "decoding 3 images done",
         "training on 300 images, 10 steps an epoch, at most 12 epochs, going on with epoch 3",
-        "epoch  4/12  loss 0.5000  validation loss 0.6000, accuracy 0.7500  1 min 15 s  best",
+        "epoch  4/12  loss 0.5000  validation loss 0.6000, "
+        "all right 0.7500 (colour 0.9000)  1 min 15 s  best",
         "stopped early: no better validation loss after 4 epochs and 9.9 s, keeping epoch 4",
     ]
 

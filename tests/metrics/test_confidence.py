@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
@@ -82,6 +84,8 @@ def test_the_temperature_is_the_best_of_a_fine_grid() -> None:
 def test_a_temperature_changes_no_prediction() -> None:
     head = softmax_head()
     np.testing.assert_array_equal(with_temperature(head, 7.3).predicted(), head.predicted())
+    strict = replace(sigmoid_head(2), threshold=0.8)
+    np.testing.assert_array_equal(with_temperature(strict, 7.3).predicted(), strict.predicted())
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])

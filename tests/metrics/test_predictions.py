@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -53,6 +54,12 @@ def test_the_threshold_of_a_sigmoid_is_one_half() -> None:
     )
     assert head.predicted().tolist() == [0, 1, 0]
     assert head.predicted().tolist() == head.probabilities().argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.73, 0.99])
+def test_a_chosen_threshold_is_a_probability(make_head: MakeHead, threshold: float) -> None:
+    head = replace(make_head(200, 2, output="sigmoid"), threshold=threshold)
+    assert head.predicted().tolist() == (head.probabilities()[:, 1] > threshold).tolist()
 
 
 def test_logits_of_other_classes_are_refused() -> None:

@@ -37,7 +37,7 @@ from convoscope.architecture.graph import Architecture, Head, Output
 from convoscope.errors import ArchitectureError, placed, unknown_name
 
 _KEYS = ("name", "input_shape", "layers", "heads")
-_HEAD_KEYS = ("output", "layers")
+_HEAD_KEYS = ("output", "threshold", "layers")
 _HEAD_STARTS = ("flatten", "global_avg_pool", "global_max_pool")
 
 
@@ -86,6 +86,7 @@ def to_yaml(architecture: Architecture) -> str:
         "heads": {
             head.name: {
                 "output": head.output,
+                **({"threshold": head.threshold} if head.threshold != 0.5 else {}),
                 "layers": [_plain(layer) for layer in head.layers],
             }
             for head in architecture.heads
@@ -155,8 +156,11 @@ def _head(name: str, content: object, names: Names) -> Head:
         _check_keys("key of a head", content, _HEAD_KEYS)
         if output not in get_args(Output):
             raise ArchitectureError(f"output must be softmax or sigmoid, got {shown(output)}")
+        threshold = content.get("threshold", 0.5)
+        if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+            raise ArchitectureError(f"threshold must be a number, got {shown(threshold)}")
     layers = decode_layers(content["layers"], where=f"{where}.layers", names=names)
-    return Head(name=name, layers=layers, output=cast(Output, output))
+    return Head(name=name, layers=layers, output=cast(Output, output), threshold=float(threshold))
 
 
 def _split(layers: tuple[AnyLayer, ...]) -> tuple[tuple[AnyLayer, ...], tuple[Head, ...]]:

@@ -32,12 +32,14 @@ class Head:
 
     ``softmax``: one class of ``units``; loss is categorical cross-entropy. ``sigmoid`` with one
     unit: two classes; loss is binary cross-entropy. The function itself belongs to the loss:
-    a head ends with logits.
+    a head ends with logits. A single sigmoid answers with the second class where that is more
+    probable than ``threshold``.
     """
 
     name: str = "class"
     layers: tuple[AnyLayer, ...]
     output: Output = "softmax"
+    threshold: float = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class Architecture:
                     f"head {head!r}: a head must end in a vector of logits, got maps of shape "
                     f"{shape}: end it with a dense or a global pooling layer"
                 )
+            _check_threshold(self.head(head), shape)
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -234,6 +237,19 @@ def _check_input(shape: Shape) -> None:
         raise ShapeError(
             "input_shape must be (channels, height, width), each an int from 1 to "
             f"{LARGEST_SIDE}, got {shape}"
+        )
+
+
+def _check_threshold(head: Head, shape: Shape) -> None:
+    if not 0 < head.threshold < 1:
+        raise ArchitectureError(
+            f"head {head.name!r}: threshold must be a probability between 0 and 1, got "
+            f"{head.threshold}: 0.5 is usual"
+        )
+    if head.threshold != 0.5 and (head.output != "sigmoid" or shape != (1,)):
+        raise ArchitectureError(
+            f"head {head.name!r}: a threshold is for a sigmoid of one unit, which tells two "
+            f"classes apart, this head is a {head.output} of {shape[0]}: leave the threshold out"
         )
 
 

@@ -39,6 +39,22 @@ def with_heads(architecture: Architecture, classes: Mapping[str, int]) -> Archit
         return with_classes(replace(architecture, heads=tuple(copies)), classes)
 
 
+def with_thresholds(architecture: Architecture, thresholds: Mapping[str, float]) -> Architecture:
+    """The network whose heads answer with their second class from that probability on.
+
+    Raises:
+        UnknownNameError: if there is no such head; names the nearest.
+        ArchitectureError: if a threshold is no probability, or its head no single sigmoid.
+    """
+    for name in thresholds:
+        architecture.head(name)
+    heads = tuple(
+        replace(head, threshold=thresholds.get(head.name, head.threshold))
+        for head in architecture.heads
+    )
+    return replace(architecture, heads=heads)
+
+
 def _copied(head: Head, name: str, taken: set[str]) -> Head:
     """The head under a new name, its layers under names that are not ``taken``, which grows."""
     prefix = name

@@ -269,12 +269,21 @@ def duration(seconds: float) -> str:
 
 
 def _scores(scores: Mapping[str, float]) -> str:
-    """``loss 0.5  validation loss 0.6, accuracy 0.7``: each split's scores together."""
+    """``loss 0.5  validation loss 0.6, accuracy 0.7``: each split's scores together.
+
+    With several heads ``all right 0.7 (colour 0.9, angle 0.8)``.
+    """
     splits: dict[str, list[str]] = {}
     for name, value in scores.items():
         split, _, score = name.partition("_")
-        if "/" not in score:
-            splits.setdefault(split, []).append(f"{score.replace('_', ' ')} {value:.4f}")
+        if "/" in score:
+            continue
+        heads = {n.rpartition("/")[2]: v for n, v in scores.items() if n.startswith(f"{name}/")}
+        said = f"{score.replace('_', ' ')} {value:.4f}"
+        if heads:
+            each = ", ".join(f"{head} {right:.4f}" for head, right in heads.items())
+            said = f"all right {value:.4f} ({each})"
+        splits.setdefault(split, []).append(said)
     return "  ".join(
         ("" if split == "train" else f"{split} ") + ", ".join(said)
         for split, said in splits.items()

@@ -16,6 +16,7 @@ from convoscope.jobs.request import flag, option_value
 _PAIRS: Mapping[str, str] = {
     "set": "KEY=VALUE, such as blocks=3",
     "head_weight": "HEAD=W, such as angle=2",
+    "threshold": "HEAD=P, such as colour=0.7",
     "rate": "PREFIX=R, such as conv1=0",
 }
 

@@ -196,6 +196,14 @@ _LEARNING: tuple[Decorator[Any], ...] = (
         help="Multiply the loss of that head, such as --head-weight angle=2; may be given again.",
     ),
     setting(
+        "--threshold",
+        heading="Learning",
+        multiple=True,
+        metavar="HEAD=P",
+        help="Answer with the second class of that head, one sigmoid, where it is more probable "
+        "than P instead of 0.5; may be given again.",
+    ),
+    setting(
         "--rate",
         heading="Learning",
         multiple=True,

@@ -21,7 +21,7 @@ from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest, defaults
 from convoscope.jobs.settings import asked_request, gathered
 from convoscope.jobs.shown import write_shown
-from convoscope.metrics.predictions import HeadPredictions, Predictions
+from convoscope.metrics.predictions import Predictions
 from convoscope.runs import Run, open_run
 from convoscope.runs.parts import CROSS_VALIDATION, parts_of
 from convoscope.runs.splitting import hashes_of
@@ -144,11 +144,10 @@ def pool(
         split=OUT_OF_FOLD,
         ids=tuple(ids),
         heads={
-            head: HeadPredictions(
-                class_names=first[head].class_names,
+            head: replace(
+                first[head],
                 labels=np.concatenate([each.heads[head].labels for each in said])[order],
                 logits=np.concatenate([each.heads[head].logits for each in said])[order],
-                output=first[head].output,
             )
             for head in first
         },

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from convoscope.architecture.graph import logit_shapes
-from convoscope.arrays import ByteArray
+from convoscope.arrays import ByteArray, FloatArray
 from convoscope.data.decoding import (
     enough_for,
     image_suffixes,
@@ -252,12 +252,20 @@ def _most_probable(
     )
     if calibration is not None:
         said = calibration.predictions(said)
+    # What is answered comes first, also where a threshold makes it the less probable one.
+    answers = {head: found.predicted() for head, found in said.heads.items()}
     probabilities = {head: found.probabilities() for head, found in said.heads.items()}
     for row in range(len(pixels)):
         yield {
             head: tuple(
                 ClassProbability(names[head][k], float(table[row, k]))
-                for k in np.argsort(-table[row], kind="stable")[:top]
+                for k in _ranked(table[row], int(answers[head][row]))[:top]
             )
             for head, table in probabilities.items()
         }
+
+
+def _ranked(probabilities: FloatArray, answer: int) -> list[int]:
+    """The classes, the answer first and then by their probabilities (K,)."""
+    order = np.argsort(-probabilities, kind="stable").tolist()
+    return [answer, *(k for k in order if k != answer)]

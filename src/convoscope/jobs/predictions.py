@@ -89,6 +89,7 @@ def label(
                 labels=labels[head],
                 logits=found,
                 output=architecture.head(head).output,
+                threshold=architecture.head(head).threshold,
             )
             for head, found in logits.items()
         },

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from convoscope import engines
 from convoscope.architecture import files
 from convoscope.architecture.graph import Architecture
-from convoscope.architecture.heads import with_heads
+from convoscope.architecture.heads import with_heads, with_thresholds
 from convoscope.architecture.protocol import Shape
 from convoscope.architecture.zoo import is_file, resolve
 from convoscope.arrays import Array
@@ -175,7 +175,7 @@ def choose_architecture(request: TrainRequest, dataset: Dataset) -> Architecture
 
     Raises:
         ArchitectureError: if the network has several heads, and not those that the data labels.
-        UnknownNameError: if a head is given a weight that is not there.
+        UnknownNameError: if a head is given a weight or threshold that is not there.
         SettingsError: if options are given for a network that has none.
         WeightsError: if a pretrained network's weights are not at hand.
     """
@@ -187,7 +187,7 @@ def choose_architecture(request: TrainRequest, dataset: Dataset) -> Architecture
         architecture = with_heads(scratch(request, shape), classes)
     for head in request.head_weight:
         architecture.head(head)
-    return architecture
+    return with_thresholds(architecture, request.threshold)
 
 
 def scratch(request: TrainRequest, shape: Shape | None = None) -> Architecture:

@@ -7,7 +7,7 @@ true classes, columns the predicted ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,12 +30,7 @@ def known(head: HeadPredictions) -> HeadPredictions:
     labelled = head.labels >= 0
     if labelled.all():
         return head
-    return HeadPredictions(
-        class_names=head.class_names,
-        labels=head.labels[labelled],
-        logits=head.logits[labelled],
-        output=head.output,
-    )
+    return replace(head, labels=head.labels[labelled], logits=head.logits[labelled])
 
 
 def losses(head: HeadPredictions) -> FloatArray:

@@ -6,6 +6,7 @@ changes, only how sure it claims to be. A threshold abstains from predictions th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -108,7 +109,12 @@ def with_temperature(head: HeadPredictions, temperature: float) -> HeadPredictio
     """
     if not temperature > 0:
         raise SettingsError(f"a temperature must be above 0, got {temperature}: 1 changes nothing")
-    return replace(head, logits=head.logits.astype(np.float64) / temperature)
+    odds = math.log(head.threshold / (1 - head.threshold)) / temperature
+    return replace(
+        head,
+        logits=head.logits.astype(np.float64) / temperature,
+        threshold=1 / (1 + math.exp(-odds)),
+    )
 
 
 def abstain_below(head: HeadPredictions, threshold: float) -> Abstention:

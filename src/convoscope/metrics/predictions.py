@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -19,7 +20,8 @@ class HeadPredictions:
     """What one head said of N images.
 
     ``labels`` (N,) int64, -1 where not known; ``logits`` (N, K), or (N, 1) for a sigmoid head of
-    two classes. ``class_names`` has one name per class.
+    two classes. ``class_names`` has one name per class. ``threshold`` is the probability above
+    which a two-class sigmoid answers with its second class.
 
     Raises:
         ShapeError: if labels, logits and class names do not belong together.
@@ -29,6 +31,7 @@ class HeadPredictions:
     labels: IntArray
     logits: FloatArray
     output: Output = "softmax"
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         classes = len(self.class_names)
@@ -61,9 +64,10 @@ class HeadPredictions:
         return probabilities
 
     def predicted(self) -> IntArray:
-        """(N,) the most probable class; a two-class sigmoid is thresholded at 0.5."""
+        """(N,) the most probable class; a two-class sigmoid is thresholded, at 0.5 if not said."""
         if self.output == "sigmoid" and self.logits.shape[1] == 1:
-            return np.asarray(self.logits[:, 0] > 0, dtype=np.int64)
+            least = math.log(self.threshold / (1 - self.threshold))
+            return np.asarray(self.logits[:, 0] > least, dtype=np.int64)
         return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from convoscope.arrays import Array
 from convoscope.errors import DataError
 from convoscope.metrics.doubts import ambiguous, doubted_labels
-from convoscope.metrics.predictions import HeadPredictions, Predictions
+from convoscope.metrics.predictions import Predictions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,12 +200,7 @@ def _undecided(
 def _only(said: Predictions, head: str, chosen: Array) -> Predictions:
     rows = np.flatnonzero(chosen)
     of_head = said.heads[head]
-    kept = HeadPredictions(
-        class_names=of_head.class_names,
-        labels=of_head.labels[rows],
-        logits=of_head.logits[rows],
-        output=of_head.output,
-    )
+    kept = replace(of_head, labels=of_head.labels[rows], logits=of_head.logits[rows])
     return Predictions(
         split=said.split, ids=tuple(said.ids[row] for row in rows.tolist()), heads={head: kept}
     )

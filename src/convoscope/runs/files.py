@@ -97,7 +97,12 @@ def write_predictions(run: Path, name: str, predictions: Predictions) -> None:
     classes, labels and logits.
     """
     heads = [
-        {"name": head, "classes": said.class_names, "output": said.output}
+        {
+            "name": head,
+            "classes": said.class_names,
+            "output": said.output,
+            "threshold": said.threshold,
+        }
         for head, said in predictions.heads.items()
     ]
     arrays: dict[str, Array] = {
@@ -130,6 +135,7 @@ def read_predictions(run: Path, name: str, split: str) -> Predictions:
                         labels=arrays[f"labels/{head['name']}"],
                         logits=arrays[f"logits/{head['name']}"],
                         output=head["output"],
+                        threshold=head.get("threshold", 0.5),
                     )
                     for head in json.loads(str(arrays["heads"]))
                 },
