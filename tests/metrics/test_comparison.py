@@ -128,3 +128,29 @@ def test_holm_rejects_what_stepping_down_rejects(p_values: tuple[float, ...]) ->
 def test_a_holm_adjusted_value_is_a_probability_and_keeps_the_order() -> None:
     assert holm((0.01, 0.04, 0.03)) == pytest.approx((0.03, 0.06, 0.06))
     assert max(holm((0.9, 0.8, 0.7))) == 1.0
+
+
+def test_copies_of_a_picture_are_one_vote_and_one_draw(make_head: MakeHead) -> None:
+    """Ten copies of each picture say what the pictures say, and not ten times as much."""
+    first, second = make_head(60, 3, seed=1), make_head(60, 3, seed=2)
+    second = replace(second, labels=first.labels)
+    ids = tuple(f"{number:02}" for number in range(60))
+
+    def said(head: HeadPredictions, times: int) -> Predictions:
+        many = replace(
+            head,
+            labels=np.repeat(head.labels, times),
+            logits=np.repeat(head.logits, times, axis=0),
+        )
+        names = tuple(f"{name}/{copy}" for name in ids for copy in range(times))
+        groups = tuple(name for name in ids for _ in range(times)) if times > 1 else None
+        return Predictions(split="test", ids=names, heads={"class": many}, groups=groups)
+
+    once = mcnemar(said(first, 1), said(second, 1), "class")
+    copied = mcnemar(said(first, 10), said(second, 10), "class")
+    assert copied.p_value == once.p_value
+    assert (copied.only_first, copied.only_second) == (10 * once.only_first, 10 * once.only_second)
+    gain = compare_accuracy(said(first, 1), said(second, 1), "class")
+    again = compare_accuracy(said(first, 10), said(second, 10), "class")
+    assert again.value == pytest.approx(gain.value)
+    assert (again.low, again.high) == pytest.approx((gain.low, gain.high))

@@ -10,6 +10,7 @@ import numpy as np
 
 from convoscope.arrays import Array, FloatArray, IntArray
 from convoscope.errors import DataError, unknown_name
+from convoscope.metrics.clusters import cluster_sums, number_clusters
 from convoscope.metrics.intervals import LEVEL, RESAMPLES, Figure, bootstrap
 from convoscope.metrics.predictions import Predictions
 
@@ -18,7 +19,8 @@ from convoscope.metrics.predictions import Predictions
 class McNemar:
     """Images that only the first, or only the second, had right, and how surprising that is.
 
-    ``p_value``: the probability of a division at least as uneven if neither were better.
+    ``p_value``: the probability of a division at least as uneven if neither were better. Where
+    images belong together, each group counts once, for the network that has more of it right.
     """
 
     only_first: int
@@ -38,12 +40,15 @@ def mcnemar(first: Predictions, second: Predictions, head: str | None) -> McNema
         DataError: if the two do not speak of the same labelled images.
         UnknownNameError: if there is no such head.
     """
-    _, one, other = both_right(first, second, head)
-    only_first, only_second = int((one & ~other).sum()), int((other & ~one).sum())
+    ids, one, other = both_right(first, second, head)
+    gain = other.astype(np.int64) - one
+    clusters = _clusters(first, ids)
+    votes = gain if clusters is None else np.sign(np.bincount(clusters, weights=gain))
+    against, in_favour = int((votes < 0).sum()), int((votes > 0).sum())
     return McNemar(
-        only_first=only_first,
-        only_second=only_second,
-        p_value=_two_sided_binomial(min(only_first, only_second), only_first + only_second),
+        only_first=int((gain < 0).sum()),
+        only_second=int((gain > 0).sum()),
+        p_value=_two_sided_binomial(min(against, in_favour), against + in_favour),
     )
 
 
@@ -58,21 +63,30 @@ def compare_accuracy(
 ) -> Figure:
     """The second's accuracy less the first's, with the paired bootstrap's interval.
 
-    Each resample draws images, and both networks are judged on the same ones.
+    Each resample draws images, or groups of those that belong together, and both networks are
+    judged on the same ones.
 
     Raises:
         DataError: if the two do not speak of the same labelled images, or of none.
         UnknownNameError: if there is no such head.
     """
-    _, one, other = both_right(first, second, head)
+    ids, one, other = both_right(first, second, head)
     if not len(one):
         raise DataError(
             f"{_named(head)}: a comparison needs images whose label is known, found none: "
             "compare on a labelled split"
         )
-    gain: FloatArray = (other.astype(np.float64) - one)[:, None]
+    gain: FloatArray = other.astype(np.float64) - one
+    drawn = np.stack([gain, np.ones(len(gain))], axis=1)
+    clusters = _clusters(first, ids)
+    if clusters is not None:
+        drawn = cluster_sums(drawn, clusters)
     (interval,) = bootstrap(
-        gain, lambda sums: sums / len(gain), resamples=resamples, level=level, seed=seed
+        drawn,
+        lambda sums: sums[:, :1] / sums[:, 1:],
+        resamples=resamples,
+        level=level,
+        seed=seed,
     )
     assert interval is not None, "a mean over at least one image is always defined"
     return Figure(float(gain.mean()), *interval)
@@ -121,6 +135,14 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
         largest = max(largest, min(1.0, p_values[index] * (len(p_values) - rank)))
         adjusted[index] = largest
     return tuple(adjusted)
+
+
+def _clusters(said: Predictions, ids: Sequence[str]) -> IntArray | None:
+    """What each of those images belongs to, where some belong together."""
+    if said.groups is None:
+        return None
+    group_of = dict(zip(said.ids, said.groups, strict=True))
+    return number_clusters([group_of[name] for name in ids])
 
 
 def _check_labels(labels: IntArray, again: IntArray, head: str) -> None:
