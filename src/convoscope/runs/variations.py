@@ -111,7 +111,7 @@ def read_plan(run: Run) -> Plan:
             seeds=tuple(content["seeds"]),
             threads=int(content["threads"]),
         )
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{run.path / _FILE}: must say what was varied, reading it gave {error!r}: it was not "
             "written whole; vary again with --out elsewhere"
