@@ -12,6 +12,7 @@ from convoscope.cli.progress import (
     Clock,
     Display,
     Lines,
+    Pace,
     Silence,
     display,
     duration,
@@ -134,3 +135,17 @@ def test_every_reason_to_end_is_said() -> None:
 def test_one_epoch_is_no_epochs() -> None:
     event = TrainingEnded(reason="epochs", epochs=1, best_epoch=1, seconds=1)
     assert ended_line(event) == "all epochs done after 1 epoch and 1.0 s, keeping epoch 1"
+
+
+def test_a_slow_stage_says_how_long_an_image_takes() -> None:
+    pace = Pace()
+    assert pace.facts("features", 16, 350, now=0.0) == ""
+    assert pace.facts("features", 48, 350, now=9.6) == "0.3 s an image, 1 min 31 s left"
+    assert pace.facts("features", 350, 350, now=99.0) == ""
+
+
+def test_a_quick_stage_and_one_that_counts_no_images_say_nothing_of_it() -> None:
+    pace = Pace()
+    for stage, seconds in (("decoding", 0.1), ("fetching a.zip (MB)", 100)):
+        pace.facts(stage, 0, 100, now=0.0)
+        assert pace.facts(stage, 50, 100, now=seconds) == ""

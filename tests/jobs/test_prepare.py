@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 from tests.conftest import MakeImageFolder
 
+from convoscope.data.cache import Decoded
 from convoscope.errors import SettingsError
+from convoscope.jobs.folds import cross_validate
 from convoscope.jobs.prepare import prepare
 from convoscope.jobs.request import TrainRequest
+from convoscope.runs import Run
 
 
 def notes_of(data: Path, **asked: Any) -> tuple[str, ...]:
@@ -41,3 +44,31 @@ def test_a_part_that_is_used_is_not_spoken_of(
 def test_impossible_shares_are_told_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="validation must be a share of at least 0 and below 1"):
         notes_of(tmp_path / "not-there", validation=1.5)
+
+
+def test_a_device_that_is_not_there_is_told_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="device='cuda:99' needs an NVIDIA GPU"):
+        notes_of(tmp_path / "not-there", device="cuda:99")
+    with pytest.raises(SettingsError, match="device: engine 'numpy' computes on the CPU"):
+        notes_of(tmp_path / "not-there", device="cuda", engine="numpy")
+
+
+def test_what_a_data_check_would_say_is_worked_out_once_for_all_divisions(
+    make_image_folder: MakeImageFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from convoscope.jobs import prepare as module
+
+    asked: list[str] = []
+
+    def notes(decoded: Decoded, request: TrainRequest) -> tuple[str, ...]:
+        asked.append(request.data)
+        return ("a suspicion",)
+
+    monkeypatch.setattr(module, "training_notes", notes)
+    data = make_image_folder(tmp_path / "plain", per_class=6, size=(28, 28))
+    run = cross_validate(
+        data, folds=3, model="lenet-5", input="28", epochs=1, engine="numpy", out=tmp_path / "r"
+    )
+    assert len(asked) == 1
+    for part in (run, *(Run(path) for path in run.path.glob("folds/*"))):
+        assert "a suspicion" in part.record().data["notes"]

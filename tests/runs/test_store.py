@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from convoscope import disk
 from convoscope.errors import RunError, StorageError
 from convoscope.metrics.predictions import HeadPredictions, Predictions
 from convoscope.runs import Run, RunRecord, find_runs, open_run, remove_run
+from convoscope.runs.store import size_on_disk
 
 RECORD = RunRecord(
     kind="train",
@@ -269,3 +271,33 @@ def test_an_interrupted_write_leaves_the_record_as_it_was(
         run.update_record(status="finished")
     assert run.record() == RECORD
     assert [file.name for file in run.path.iterdir()] == ["run.json"]
+
+
+def test_what_is_frozen_is_linked_and_read_with_what_was_learnt(tmp_path: Path) -> None:
+    frozen, learnt = np.ones((2, 3), np.float32), np.zeros(4, np.float32)
+    save_file({"conv.weight": frozen, "fc.bias": learnt + 1}, tmp_path / "frozen.safetensors")
+    run = Run(tmp_path / "r")
+    run.write_parameters({"fc.bias": learnt})
+    size = size_on_disk(run)
+    run.keep_frozen(tmp_path / "frozen.safetensors")
+    kept = run.path / "model" / "frozen.safetensors"
+    assert kept.samefile(tmp_path / "frozen.safetensors")
+    assert size_on_disk(run) == size  # deleting the run would not free what others hold too
+    parameters = run.parameters()
+    np.testing.assert_array_equal(parameters["conv.weight"], frozen)
+    np.testing.assert_array_equal(parameters["fc.bias"], learnt)
+
+
+def test_where_the_disk_has_no_links_what_is_frozen_is_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    save_file({"a": np.ones(3, np.float32)}, tmp_path / "frozen.safetensors")
+    run = Run(tmp_path / "r")
+    run.keep_frozen(tmp_path / "frozen.safetensors")
+    kept = run.path / "model" / "frozen.safetensors"
+    assert not kept.samefile(tmp_path / "frozen.safetensors")
+    assert kept.read_bytes() == (tmp_path / "frozen.safetensors").read_bytes()
