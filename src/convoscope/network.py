@@ -158,6 +158,16 @@ class Network(Protocol):
         """
         ...
 
+    def attention(self, images: Array) -> tuple[FloatArray, ...]:
+        """What tokens attend to: the weights of each attention, in computing order, (N, heads, T,
+        T) with rows that add up to 1; empty for a network without any. Windows of tokens that
+        attend among themselves alone stand one behind another, (N windows, heads, T, T).
+
+        Raises:
+            ShapeError: if the images are not the network's.
+        """
+        ...
+
     def patch(self, layer: str, row: int, column: int) -> Box:
         """The box around the pixels that can reach a cell of a layer's output; all 0 if none can.
 

@@ -153,6 +153,15 @@ class NumpyNetwork:
         asked = Asked(layers=tuple(layers), upto=upto, wrt=tuple(wrt))
         return traced(self._architecture, self._preprocessing, forward, images, asked)
 
+    def attention(self, images: Array) -> tuple[FloatArray, ...]:
+        """Empty: no layer of this engine attends.
+
+        Raises:
+            ShapeError: if the images are not the network's.
+        """
+        check_images(images, self._architecture.input_shape)
+        return ()
+
     def patch(self, layer: str, row: int, column: int) -> Box:
         """See :meth:`convoscope.network.Network.patch`."""
         return patch(self._architecture, layer, row, column)

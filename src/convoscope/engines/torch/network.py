@@ -17,6 +17,7 @@ from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.initialise import initial_parameters
 from convoscope.engines.inputs import check_images, check_preprocessing, default_preprocessing
+from convoscope.engines.torch.attention import AttentionSeen
 from convoscope.engines.torch.convnet import ConvNet
 from convoscope.engines.torch.device import choose_device, parameter_dtype, prefers_channels_last
 from convoscope.engines.torch.reach import reach
@@ -112,6 +113,12 @@ class TorchNetwork:
     ) -> TorchTrace:
         """See :meth:`convoscope.network.Network.trace`."""
         return TorchTrace(self.module, self._pixels(images), layers=layers, upto=upto, wrt=wrt)
+
+    def attention(self, images: Array) -> tuple[FloatArray, ...]:
+        """See :meth:`convoscope.network.Network.attention`."""
+        with torch.no_grad(), AttentionSeen() as seen:
+            self.module(self._pixels(images))
+        return tuple(w.to(device="cpu", dtype=self.module.dtype).numpy() for w in seen.weights)
 
     def patch(self, layer: str, row: int, column: int) -> Box:
         """See :meth:`convoscope.network.Network.patch`."""
