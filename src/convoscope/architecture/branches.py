@@ -111,6 +111,10 @@ class Adopted(Bufferless):
 
     ``source`` says where it comes from (``"timm/resnet50"``), ``cut`` the layer whose output it
     gives, ``maps`` that output's shape; its parameters and MACs are counted by whoever adopts it.
+
+    A part of it that learns while the rest does not is such a layer, too: it begins with what the
+    layer ``after`` gives for images of shape ``image``. What another part goes on from is given
+    ``is_raw``, every value in its own order, whatever it means.
     """
 
     name: str
@@ -120,6 +124,9 @@ class Adopted(Bufferless):
     maps: Shape
     parameters: int
     multiply_accumulates: int
+    after: str = ""
+    image: Shape = ()
+    is_raw: bool = False
     kind: Literal["adopted"] = "adopted"
 
     def __post_init__(self) -> None:

@@ -12,11 +12,20 @@ from convoscope.architecture.graph import Architecture
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import FloatArray
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.engines.published import Blueprint, Published
+from convoscope.engines.published import Blueprint, Published, Split
 from convoscope.errors import MissingDependencyError, unknown_name
 from convoscope.network import Engine, HeadLoss, Learner, Network, Optimiser, Precision
 
-__all__ = ["Engine", "Precision", "blueprint", "build", "check_computing", "learner", "published"]
+__all__ = [
+    "Engine",
+    "Precision",
+    "blueprint",
+    "build",
+    "check_computing",
+    "learner",
+    "published",
+    "split",
+]
 
 
 def build(
@@ -133,6 +142,20 @@ def blueprint(source: str, input_shape: Shape, *, cut: str) -> Blueprint:
     with _torch_needed():
         from convoscope.engines.torch import timm_models
     return timm_models.blueprint(source, input_shape, cut=cut)
+
+
+def split(source: str, image: Shape, *, cut: str, learning: frozenset[str]) -> Split | None:
+    """A published network up to ``cut`` in two layers: all that lies below the first use of a
+    parameter in ``learning`` (``"path.parameter"``), as far as one array of maps carries it on,
+    and what comes after that. ``None`` where its code does not allow it.
+
+    Raises:
+        UnknownNameError: if there is no such network, or no module at ``cut``.
+        MissingDependencyError: if PyTorch or timm is not installed.
+    """
+    with _torch_needed():
+        from convoscope.engines.torch import remainder
+    return remainder.split(source, image, cut, learning)
 
 
 def renamed(source: str, arrays: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

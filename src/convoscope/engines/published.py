@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from convoscope.architecture.branches import Adopted
 from convoscope.architecture.graph import Architecture
 from convoscope.architecture.protocol import Shape
 
@@ -39,3 +40,15 @@ class Blueprint:
 
     architecture: Architecture
     shapes: dict[str, Shape]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A published network in two layers, of which the second goes on from what the first gives,
+    and the names (``"path.parameter"``) of each one's parameters and buffers.
+    """
+
+    front: Adopted
+    front_names: tuple[str, ...]
+    rest: Adopted
+    rest_names: tuple[str, ...]

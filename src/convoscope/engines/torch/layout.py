@@ -16,7 +16,7 @@ from torch import Tensor
 
 from convoscope.architecture.protocol import Shape
 
-Layout: TypeAlias = Literal["maps", "channels last", "tokens", "vector"]
+Layout: TypeAlias = Literal["maps", "channels last", "tokens", "vector", "as it is"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,10 @@ class TokenGrid:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What one inner module gives: its layout, and the shape of its maps, (C, h, w) or (K,)."""
+    """What one inner module gives: its layout, and the shape of its maps, (C, h, w) or (K,).
+
+    ``"as it is"`` keeps every value in its order, for another module that goes on from there.
+    """
 
     layout: Layout
     shape: Shape
@@ -57,6 +60,8 @@ class Inside:
                 return tokens.transpose(1, 2).reshape(images, *self.shape)
             case "vector":
                 return output.reshape(images, -1)
+            case "as it is":
+                return output.reshape(images, *self.shape)
 
 
 def inside(output: Sequence[int], image: Sequence[int], grid: TokenGrid | None) -> Inside:

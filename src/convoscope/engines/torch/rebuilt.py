@@ -7,7 +7,8 @@ import torch
 from convoscope.architecture.branches import Adopted
 from convoscope.architecture.graph import Architecture, walk
 from convoscope.architecture.protocol import Shape, shape_text
-from convoscope.engines.torch.timm_models import PREFIX, make_module, surveyed
+from convoscope.engines.torch.remainder import front_of, given_by, remainder, rest_of
+from convoscope.engines.torch.timm_models import PREFIX, Surveyed, make_module, surveyed
 from convoscope.engines.torch.trunk import Trunk
 from convoscope.errors import SettingsError, WeightsError
 
@@ -34,7 +35,7 @@ def _trunk(layer: Adopted, input_shape: Shape, seed: int) -> Trunk:
             f"layer {layer.name!r}: an adopted network ({layer.source}) comes with "
             "a module, and build has only the architecture: use engines.torch.adopt"
         )
-    known = surveyed(layer.source, input_shape, layer.cut)
+    known = _known(layer, input_shape)
     found = known.layer
     if (found.maps, found.parameters) != (layer.maps, layer.parameters):
         raise WeightsError(
@@ -45,5 +46,18 @@ def _trunk(layer: Adopted, input_shape: Shape, seed: int) -> Trunk:
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        inner = make_module(layer.source, input_shape).requires_grad_()
+        inner = make_module(layer.source, layer.image or input_shape).requires_grad_()
+    if layer.after:
+        given = given_by(layer.source, layer.image, layer.after)
+        rest = remainder(inner, given, layer.after, layer.cut)
+        return Trunk(rest, cut="", paths=known.paths, kept=known.shapes)
     return Trunk(inner, cut=layer.cut, paths=known.paths, kept=known.shapes)
+
+
+def _known(layer: Adopted, input_shape: Shape) -> Surveyed:
+    """What the layer's part of the module is."""
+    if layer.after:
+        return rest_of(layer.source, layer.image, layer.after, layer.cut)
+    if layer.is_raw:
+        return front_of(layer.source, input_shape, layer.cut)
+    return surveyed(layer.source, input_shape, layer.cut)
