@@ -30,6 +30,9 @@ COMMANDS: dict[str, Entry] = {
     "doubts": Entry(
         "doubts:doubts", "Show labels that are probably wrong, and what to label next."
     ),
+    "experiment": Entry(
+        "experiment:experiment", "Repeat a published experiment, figure by figure."
+    ),
     "evaluate": Entry("evaluate:evaluate", "Test a trained run again, on its data or on other."),
     "predict": Entry("predict:predict", "Say what is in pictures, with a trained run."),
     "explain": Entry("explain:explain", "Show what a network looks at in images."),

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from convoscope import experiments
 from convoscope.cli import tables
 from convoscope.cli.failures import INTERRUPTED
 from convoscope.cli.interrupt import Stopper, stopping_on_ctrl_c
 from convoscope.cli.progress import Display, display, duration
+from convoscope.experiments.catalogue import experiment_of
+from convoscope.experiments.shipped import variations_file
 from convoscope.jobs.side_by_side import Ended, Moved, News
 from convoscope.jobs.vary import Begun, Watching, resume, vary
 from convoscope.jobs.vary_compare import compare
@@ -46,7 +47,7 @@ class Said:
         """What that means."""
         own = from_sets(self.sets)
         if self.named is not None:
-            own = joined(read_space(experiments.variations_file(self.named)), own)
+            own = joined(read_space(variations_file(self.named)), own)
         return replace(own, combine="one-at-a-time") if self.is_one_at_a_time else own
 
     def words(self) -> tuple[str, ...]:
@@ -88,11 +89,13 @@ def _carry_out(work: Callable[[Watching], Run], manner: Manner) -> int:
         tables.say(f"interrupted; go on with  convoscope vary --resume {run.path}")
         return INTERRUPTED
     found = compare(run, shows_all_tests=manner.shows_all)
+    more = experiment_of(run.record())
     if manner.with_report:
-        vary_page.write(run, found)
+        vary_page.write(run, found, more.extras(found) if more else ())
     if manner.as_json:
         page = str(run.report_file) if manner.with_report else None
         content = {"run": str(run.path), "report": page, **found.to_json()}
+        content |= more.facts(found) if more else {}
         tables.say(json.dumps(content, indent=2, ensure_ascii=False))
         return 0
     summarise(found)

@@ -1,7 +1,3 @@
 """Experiments that come along: variations as YAML files, and rows of published figures to compare
-with.
+with. :mod:`convoscope.experiments.catalogue` lists them.
 """
-
-from convoscope.experiments.shipped import SHIPPED, variations_file
-
-__all__ = ["SHIPPED", "variations_file"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from convoscope.errors import RunError
 from convoscope.jobs import folds, seeds, train
 from convoscope.jobs.parts import Watching
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.runs import Run, open_run
 from convoscope.runs.parts import CROSS_VALIDATION, SEEDS
+from convoscope.runs.variations import VARIATIONS
 from convoscope.training.events import Listener
 
 
@@ -31,6 +33,11 @@ def resume(
     run = open_run(path)
     watching = Watching(listen=listen, progress=progress, should_stop=should_stop, started=started)
     kind = run.record().kind
+    if kind == VARIATIONS:
+        raise RunError(
+            f"{path}: train --resume goes on with trainings of one network, these are variations: "
+            f"go on with  convoscope vary --resume {path}"
+        )
     if kind == CROSS_VALIDATION:
         return folds.go_on(run, watching)
     if kind == SEEDS:
