@@ -11,6 +11,8 @@ import pytest
 from tests.cli.conftest import Convoscope
 from tests.conftest import draw_folder
 
+from convoscope.cli import tables
+from convoscope.metrics.intervals import Figure
 from convoscope.runs import Run
 
 QUICK = ("--epochs", "2", "--batch", "8", "--engine", "numpy")
@@ -239,3 +241,16 @@ def test_training_says_how_to_check_that_very_reading(
     _, _, command = note.partition("; see  ")
     assert command == "convoscope data check d.csv --label-column kind --image-root drawn"
     assert convoscope(*command.split()[1:], "--no-page").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.71, 0.867, "0.710 to 0.867"),
+        (0.99975, 1.0, "0.9998 to 1.0000"),
+        (0.0, 0.0004, "0.0000 to 0.0004"),
+        (1.0, 1.0, "1.000 to 1.000"),
+    ],
+)
+def test_an_interval_near_an_end_keeps_it_apart(low: float, high: float, said: str) -> None:
+    assert tables.interval(Figure(0.5, low, high)) == said

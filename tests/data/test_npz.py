@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.datasets import load_digits
 
 from convoscope.arrays import Array
+from convoscope.data.lines import CLASSES, FACTORS, make_lines
 from convoscope.data.npz import read_npz
 from convoscope.errors import DataError
 
@@ -272,3 +273,29 @@ def test_whatever_bytes_change_it_is_read_or_refused_in_a_sentence(
         assert set(dataset.class_names["class"]) <= {str(number) for number in range(256)}
     assert found.startswith(f"{path}: ")
     assert "\n" not in found
+
+
+def test_flattened_bytes_and_one_hot_labels_of_several_heads(tmp_path: Path) -> None:
+    lines = make_lines(train=2, test=1)
+    labels = np.array([line.labels for line in CLASSES])[lines.classes]
+    arrays: dict[str, Array] = {}
+    for split, rows in (("train", lines.is_train), ("test", ~lines.is_train)):
+        arrays[f"x_{split}"] = lines.pixels[rows].reshape(rows.sum(), -1)
+        for column, (head, names) in enumerate(FACTORS.items()):
+            arrays[f"y_{head}_{split}"] = np.eye(len(names), dtype=np.uint8)[labels[rows, column]]
+    np.savez(tmp_path / "set.npz", allow_pickle=False, **arrays)
+    dataset = read_npz(tmp_path / "set.npz", image_shape=(28, 28, 3))
+    assert dataset.pixels is not None
+    assert np.array_equal(dataset.pixels[:192], lines.pixels[lines.is_train])
+    assert list(dataset.labels) == list(FACTORS)
+    for column, head in enumerate(FACTORS):
+        assert np.array_equal(dataset.labels[head][192:], labels[~lines.is_train, column])
+
+
+def test_flattened_bytes_and_one_hot_labels_of_96_classes(tmp_path: Path) -> None:
+    lines = make_lines(train=1, test=1)
+    one_hot = np.eye(96, dtype=np.uint8)[lines.classes]
+    np.savez(tmp_path / "set.npz", images=lines.pixels.reshape(192, -1), labels=one_hot)
+    dataset = read_npz(tmp_path / "set.npz", image_shape=(28, 28, 3))
+    assert np.array_equal(dataset.labels["class"], lines.classes)
+    assert len(dataset.class_names["class"]) == 96

@@ -81,10 +81,15 @@ def number(figure: Figure) -> str:
 
 
 def interval(figure: Figure) -> str:
-    """A figure's interval, or a dash where it is undefined."""
+    """A figure's interval, or a dash where it is undefined.
+
+    Three decimals, or four where an end of a share is so near to 0 or 1 that they would hide it.
+    """
     if figure.low is None or figure.high is None or figure.low != figure.low:
         return "-"
-    return f"{figure.low:.3f} to {figure.high:.3f}"
+    is_near = any(0 < min(abs(end), abs(1 - end)) < 0.001 for end in (figure.low, figure.high))
+    decimals = 4 if is_near else 3
+    return f"{figure.low:.{decimals}f} to {figure.high:.{decimals}f}"
 
 
 def facts(pairs: Mapping[str, object]) -> Table:

@@ -122,6 +122,8 @@ def training_notes(decoded: Decoded, asked: TrainRequest) -> tuple[str, ...]:
         if finding.clues:
             shortcuts = [clue.shortcut for clue in finding.clues]
             name = shortcuts[0].class_name
+            if len(decoded.dataset.labels) > 1:
+                name = f"{finding.head} {name}"
             said.append(f"{name} can be told from the rest by {in_brief(shortcuts)} alone")
         else:
             said.append(finding.sentence)
