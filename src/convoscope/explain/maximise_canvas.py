@@ -159,7 +159,8 @@ def per_rms(gradient: FloatArray) -> FloatArray:
     largest = np.abs(gradient).max(axis=axes, keepdims=True)
     shares = np.divide(gradient, largest, out=np.zeros_like(gradient), where=largest > 0)
     rms = np.sqrt(np.mean(shares**2, axis=axes, keepdims=True))
-    return np.divide(shares, rms, out=shares, where=rms > 0)
+    even: FloatArray = np.divide(shares, rms, out=shares, where=rms > 0)
+    return even
 
 
 class _Adam:

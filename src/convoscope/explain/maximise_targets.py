@@ -1,4 +1,4 @@
-"""Targets with an index per picture: how many there are, some of them, and what a pass gave them."""
+"""Targets with an index per picture: how many there are, some of them, and what a pass gave."""
 
 from __future__ import annotations
 
@@ -35,7 +35,20 @@ def part(target: Target, chosen: slice) -> Target:
         name: (values * total if len(values) == 1 else values)[chosen]
         for name, values in _indices(target).items()
     }
-    return replace(target, **picked)
+    match target:
+        case ClassLogit():
+            return replace(target, classes=picked["classes"])
+        case Channel():
+            return replace(target, channel=picked["channel"])
+        case Neuron():
+            return replace(
+                target,
+                row=picked["row"],
+                column=picked["column"],
+                channel=picked["channel"],
+            )
+        case _:
+            assert_never(target)
 
 
 def words_of(target: Target) -> list[tuple[str | int, ...]]:
@@ -59,11 +72,12 @@ def value_of(trace: Trace, target: Target) -> FloatArray:
             classes = np.array(_each(target.classes, len(images)))
             if logits.shape[1] == 1:
                 return np.where(classes == 1, logits[:, 0], -logits[:, 0])
-            return logits[images, classes]
+            chosen: FloatArray = logits[images, classes]
+            return chosen
         case Channel():
             maps = trace.activations[target.layer]
-            chosen = maps[images, np.array(_each(target.channel, len(images)))]
-            mean: FloatArray = chosen.reshape(len(images), -1).mean(axis=1)
+            own = maps[images, np.array(_each(target.channel, len(images)))]
+            mean: FloatArray = own.reshape(len(images), -1).mean(axis=1)
             return mean
         case Neuron():
             maps = _maps(trace.activations[target.layer])
@@ -71,7 +85,8 @@ def value_of(trace: Trace, target: Target) -> FloatArray:
                 np.array(_each(index, len(images)))
                 for index in (target.channel, target.row, target.column)
             )
-            return maps[images, channel, row, column]
+            cells: FloatArray = maps[images, channel, row, column]
+            return cells
         case _:
             assert_never(target)
 
