@@ -8,7 +8,7 @@ from convoscope.explain.grad_cam import enlarge, grad_cam, heat_maps
 from convoscope.explain.gradients import gradient, gradient_picture
 from convoscope.explain.guided_backprop import guided_backprop, guided_gradient
 from convoscope.explain.layers import map_layers, map_shape, target_layer
-from convoscope.explain.methods import METHODS, Method, explain, view_for
+from convoscope.explain.methods import METHODS, Method, explain, usable, view_for
 from convoscope.explain.neurons import Strong, strongest
 from convoscope.explain.patches import effective_patch, patch
 from convoscope.explain.views import View, look
@@ -35,5 +35,6 @@ __all__ = [
     "patch",
     "strongest",
     "target_layer",
+    "usable",
     "view_for",
 ]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from convoscope.arrays import ByteArray, FloatArray
-from convoscope.explain import METHODS, View, effective_patch, heat_maps, look, patch, strongest
+from convoscope.explain import METHODS, View, effective_patch, look, patch, strongest
 from convoscope.jobs.explain_images import ImageToExplain
 from convoscope.jobs.explain_memory import Remembering
 from convoscope.jobs.explain_request import Plan
@@ -25,8 +25,6 @@ from convoscope.runs.explanations import (
     SeenNeuron,
     ViewFacts,
 )
-
-GRAD_CAM = "grad-cam"
 
 
 def explain_image(subject: Subject, plan: Plan, source: ImageToExplain) -> ExplainedImage:
@@ -126,11 +124,7 @@ def _views(view: View, plan: Plan, targets: Sequence[ClassTarget]) -> Iterator[k
         method = METHODS[name]
         for layer in plan.heat_layers if method.needs_layer else ("",):
             looked = replace(view, layer=layer or None)
-            if name == GRAD_CAM:
-                # As coarse as it is: whoever draws it enlarges it.
-                values = heat_maps(looked, logits, layer)
-            else:
-                values = method.explain(looked, logits)
+            values = method.explain(looked, logits)
             facts = ViewFacts(method=name, kind=method.gives, layer=layer)
             yield kept.View(facts=facts, values=values[:, 0])
 

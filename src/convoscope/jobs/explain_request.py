@@ -8,23 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from convoscope.errors import ExplainError, SettingsError, UnknownNameError, unknown_name
 from convoscope.explain import (
     METHODS,
-    guided_gradient,
-    look,
     map_layers,
     map_shape,
     target_layer,
+    usable,
 )
 from convoscope.explain.neurons import OnePer
 from convoscope.network import Network, Neuron
 
 ALL: Final = "all"
-USUAL_METHODS: Final = ("grad-cam", "guided-backprop", "guided-grad-cam")
-GUIDED: Final = ("guided-backprop", "guided-grad-cam")
+USUAL_METHODS: Final[tuple[str, ...]] = ("grad-cam", "guided-backprop", "guided-grad-cam")
+GUIDED: Final = "guided-backprop"
 MOST_CLASSES: Final = 100
 MOST_NEURONS: Final = 100
 _CLASSES_LISTED = 20
@@ -34,13 +31,13 @@ _CLASSES_LISTED = 20
 class ExplainRequest:
     """What to look for.
 
-    Empty ``methods`` are the usual ones, as far as the network can be asked for them. ``layers``
-    are those whose maps, neurons and heat are looked at; empty is the last one before the heads
-    pool. ``neurons`` is how many of the strongest are shown in each, at most one ``one_per``
-    channel or place; ``chosen`` are others, as ``"layer:row,column,channel"``. ``classes`` are
-    names or indices, or ``"all"``; empty is what the network says, and the label where it is
-    another. ``head`` is the one to ask, empty is each. With ``has_maps`` the maps of all layers
-    are kept. ``top`` classes are named per head.
+    Empty ``methods`` are the usual ones, as far as the network can be asked for them; ``("all",)``
+    are all it can be asked for. ``layers`` are those whose maps, neurons and heat are looked at;
+    empty is the last one before the heads pool. ``neurons`` is how many of the strongest are shown
+    in each, at most one ``one_per`` channel or place; ``chosen`` are others, as
+    ``"layer:row,column,channel"``. ``classes`` are names or indices, or ``"all"``; empty is what
+    the network says, and the label where it is another. ``head`` is the one to ask, empty is each.
+    With ``has_maps`` the maps of all layers are kept. ``top`` classes are named per head.
     """
 
     methods: tuple[str, ...] = ()
@@ -61,7 +58,7 @@ class ExplainRequest:
         if self.top < 1:
             raise SettingsError(f"top must be at least 1 class, got {self.top}: 5 is usual")
         for name in self.methods:
-            if name not in METHODS:
+            if name not in METHODS and self.methods != (ALL,):
                 raise unknown_name("method", name, METHODS)
 
     def options(self) -> tuple[str, ...]:
@@ -155,7 +152,7 @@ def _target_layers(request: ExplainRequest, network: Network) -> tuple[str, ...]
     try:
         return (target_layer(network),)
     except ExplainError:
-        if any(METHODS[name].needs_layer for name in request.methods):
+        if any(name in METHODS and METHODS[name].needs_layer for name in request.methods):
             raise
         return ()
 
@@ -164,19 +161,19 @@ def _methods(request: ExplainRequest, network: Network, *, has_maps: bool) -> tu
     """The methods that were asked for, or those of the usual ones that the network can be asked.
 
     Raises:
-        ExplainError: if guided backpropagation is asked for and there is no ReLU to guide it at.
+        ExplainError: if one is asked for that cannot explain this network; told here, before
+            anything is written.
     """
-    asked = request.methods or USUAL_METHODS
-    if not any(name in GUIDED for name in asked):
-        return asked
-    blank = np.zeros((1, *network.architecture.input_shape), dtype=np.uint8)
+    if request.methods == (ALL,):
+        return usable(network)
+    if request.methods:
+        for name in request.methods:
+            METHODS[name].check(network)
+        return request.methods
     try:
-        # Asked of an image that is nothing, so that it is told before anything is written.
-        with look(network, blank) as view:
-            guided_gradient(view, [])
+        METHODS[GUIDED].check(network)
+        asked = USUAL_METHODS
     except ExplainError:
-        if request.methods:
-            raise
         asked = ("grad-cam", "gradient")
     return tuple(name for name in asked if has_maps or not METHODS[name].needs_layer)
 
