@@ -40,7 +40,7 @@ class Answers:
     @property
     def channels(self) -> int:
         """C."""
-        return self.kept.shape[2]
+        return int(self.kept.shape[2])
 
     @property
     def peaks(self) -> FloatArray:
@@ -110,14 +110,15 @@ def highest(found: Answers) -> tuple[FloatArray, FloatArray]:
 
 def answered(found: Answers) -> IntArray:
     """To how many images each channel answered anywhere with more than 0, (C,)."""
-    return np.count_nonzero(found.peaks > 0, axis=0)
+    counts: IntArray = np.count_nonzero(found.peaks > 0, axis=0).astype(np.int64)
+    return counts
 
 
 def dead(found: Answers) -> Array:
     """Which channels (C,) answered no image with more than 0, or, where values lie below 0 too,
     gave one and the same value for every cell of every image.
     """
-    never = answered(found) == 0
+    never: Array = answered(found) == 0
     is_signed = bool((found.means < 0).any())
     if not is_signed:
         return never

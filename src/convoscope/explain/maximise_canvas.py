@@ -115,7 +115,7 @@ class Frequencies:
         mixed = per_rms(gradient) * self._seen * (1 - self._seen)
         sums = np.einsum("kc,tkhw->tchw", self._colours, mixed)
         pull = wave_gradient(sums) * self._passed
-        moved = gradient.any(axis=(1, 2, 3))
+        moved: Array = np.asarray(gradient.any(axis=(1, 2, 3)))
         self._waves += rate * self._adam.direction(pull, moved)
 
 

@@ -10,9 +10,11 @@ from convoscope.jobs.explain_subject import Subject
 from convoscope.jobs.folder import claim
 
 
-def explanation_folder(out: str | Path | None, subject: Subject) -> Path:
-    """Make the folder: ``out``; or the first free number below a run's ``explanations``; or, for a
-    network that is no run, the first free ``runs/explain-<network>-<n>``.
+def explanation_folder(
+    out: str | Path | None, subject: Subject, *, below: str = "explanations", verb: str = "explain"
+) -> Path:
+    """Make the folder: ``out``; or the first free number below a run's ``below``; or, for a
+    network that is no run, the first free ``runs/<verb>-<network>-<n>``.
 
     Raises:
         RunError: if ``out`` is there and not empty.
@@ -21,8 +23,8 @@ def explanation_folder(out: str | Path | None, subject: Subject) -> Path:
     if out is not None:
         return _claim_named(Path(out))
     if subject.run is None:
-        return claim(None, data="explain", model=subject.source).path
-    return _first_free(subject.run.path / "explanations")
+        return claim(None, data=verb, model=subject.source).path
+    return _first_free(subject.run.path / below)
 
 
 def _first_free(parent: Path) -> Path:
