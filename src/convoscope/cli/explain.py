@@ -11,9 +11,10 @@ import click
 from convoscope.cli.failures import MISTAKE
 from convoscope.cli.grouped import GroupedCommand, grouped
 from convoscope.errors import SettingsError
+from convoscope.explain import METHODS
+from convoscope.jobs.explain_request import USUAL_METHODS, ExplainRequest
 
 if TYPE_CHECKING:
-    from convoscope.jobs.explain_request import ExplainRequest
     from convoscope.runs.explanation_files import ExplanationFolder
 
 WHAT, WHERE, OUTPUT = "What to look for", "Where to look", "Output"
@@ -49,8 +50,7 @@ WHAT, WHERE, OUTPUT = "What to look for", "Where to look", "Output"
     "--methods",
     heading=WHAT,
     metavar="NAME,...",
-    help="grad-cam, guided-backprop, guided-grad-cam, gradient, input-x-gradient. [the first "
-    "three]",
+    help=f"{', '.join(METHODS)}; or all. [{', '.join(USUAL_METHODS)}]",
 )
 @grouped(
     "--neurons",
@@ -119,9 +119,9 @@ def explain(
     )
     page, report = _page(folder), _report(run, folder)
     if as_json:
-        where = {"folder": str(folder.path), "page": str(page)}
-        where["report"] = None if report is None else str(report)
-        click.echo(json.dumps({**where, **folder.to_json()}, indent=2, ensure_ascii=False))
+        where = {"folder": folder.path, "page": page, "report": report}
+        named = {name: None if path is None else str(path) for name, path in where.items()}
+        click.echo(json.dumps({**named, **folder.to_json()}, indent=2, ensure_ascii=False))
     else:
         _print(folder)
         click.echo(f"page    {page}")
@@ -131,8 +131,6 @@ def explain(
 
 
 def _request(asked: dict[str, Any]) -> ExplainRequest:
-    from convoscope.jobs.explain_request import ExplainRequest
-
     methods = asked.pop("methods")
     names = tuple(name.strip() for name in methods.split(",")) if methods else ()
     return ExplainRequest(methods=names, **asked)

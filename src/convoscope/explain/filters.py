@@ -32,21 +32,20 @@ def filters(network: Network, layer: str) -> FloatArray:
             f"layer {layer!r}: filters belong to convolutions, and this is none: name one, such as "
             f"{known}"
         )
-    values = kernels[layer]
-    is_first = layer == next(iter(kernels))
-    if is_first and network.preprocessing.order == "bgr" and values.shape[1] == 3:
-        values = np.ascontiguousarray(values[:, ::-1])
-    return values
+    return kernels[layer]
 
 
 def convolutions(network: Network) -> dict[str, FloatArray]:
-    """The filters of every convolution by layer, in computing order, as the network holds them."""
+    """The :func:`filters` of every convolution by layer, in computing order."""
     kernels: dict[str, FloatArray] = {}
     parameters = network.parameters()
     for layer in network.layer_names:
         for name in _names(layer, network):
             if name in parameters and parameters[name].ndim == 4:
                 kernels[layer] = parameters[name]
+    first = next(iter(kernels), "")
+    if first and network.preprocessing.order == "bgr" and kernels[first].shape[1] == 3:
+        kernels[first] = np.ascontiguousarray(kernels[first][:, ::-1])
     return kernels
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from convoscope.architecture.receptive_field import receptive_field
 from convoscope.arrays import FloatArray
-from convoscope.explain import METHODS, filters
+from convoscope.explain import METHODS
 from convoscope.explain.filters import convolutions
 from convoscope.jobs import environment
 from convoscope.jobs.explain_images import ImagesToExplain
@@ -46,7 +46,7 @@ def filters_of(network: Network, wanted: Plan) -> dict[str, FloatArray]:
     if not wanted.kept_layers:
         return {}
     have = convolutions(network)
-    return {layer: filters(network, layer) for layer in wanted.kept_layers if layer in have}
+    return {layer: have[layer] for layer in wanted.kept_layers if layer in have}
 
 
 def _layers(network: Network, names: Sequence[str]) -> tuple[LayerSaid, ...]:

@@ -16,7 +16,7 @@ from convoscope.pictures.mosaics import (
     map_colours,
     scale_of,
 )
-from convoscope.pictures.thumbnails import data_uri
+from convoscope.pictures.thumbnails import LONGEST, data_uri, shrink
 from convoscope.report import wording
 from convoscope.report.looking import Legend, Shown
 from convoscope.runs.explanations import ExplainedImage
@@ -27,7 +27,7 @@ MOST_MAPS: Final = 64
 PAIRED: Final = 10
 """So many filters, the first ones, stand beside the maps they make."""
 
-_MAP_SIDE, _LARGEST_MAP, _FILTER_SIDE = 64, 112, 64
+_MAP_SIDE, _FILTER_SIDE = 64, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,17 +106,20 @@ def _maps(layer: str, maps: FloatArray, filters: FloatArray | None, most: int) -
 
 
 def _map(values: FloatArray, channel: int, scale: Scale) -> Shown:
+    """A map, small ones with a square for each value, large ones made smaller for the page."""
     colours = map_colours(values, scale)
     height, width = values.shape
+    is_large = max(height, width) > LONGEST
+    if is_large:
+        (colours,) = shrink(colours[None])
     times = max(1, round(_MAP_SIDE / max(height, width)))
-    shrink = min(1.0, _LARGEST_MAP / max(height, width))
     return Shown(
-        uri=exact_uri(colours) if max(height, width) <= _MAP_SIDE else data_uri(colours),
-        width=round(width * times * shrink),
-        height=round(height * times * shrink),
+        uri=data_uri(colours) if max(height, width) > _MAP_SIDE else exact_uri(colours),
+        width=colours.shape[1] * times,
+        height=colours.shape[0] * times,
         title=str(channel),
         words=_signed(value_range(values)),
-        is_exact=True,
+        is_exact=not is_large,
     )
 
 
