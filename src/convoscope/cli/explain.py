@@ -120,8 +120,8 @@ def explain(
     page, report = _page(folder), _report(run, folder)
     if as_json:
         where = {"folder": folder.path, "page": page, "report": report}
-        named = {name: None if path is None else str(path) for name, path in where.items()}
-        click.echo(json.dumps({**named, **folder.to_json()}, indent=2, ensure_ascii=False))
+        paths = {name: None if path is None else str(path) for name, path in where.items()}
+        click.echo(json.dumps({**paths, **folder.to_json()}, indent=2, ensure_ascii=False))
     else:
         _print(folder)
         click.echo(f"page    {page}")
