@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 from markupsafe import Markup
 
-from convoscope.pictures.svg import element, number, picture, shortened, text, text_width
+from convoscope.pictures.svg import (
+    element,
+    number,
+    picture,
+    shortened,
+    shortened_inside,
+    text,
+    text_width,
+)
 
 
 def test_text_and_attributes_are_escaped_and_markup_is_not() -> None:
@@ -39,3 +47,14 @@ def test_wide_signs_count_twice_and_long_words_are_cut() -> None:
     cut = shortened("a very long class name indeed", 80)
     assert cut.endswith("…")
     assert text_width(cut) <= 80
+
+
+def test_the_middle_of_a_long_name_is_left_out() -> None:
+    assert shortened_inside("short", 100) == "short"
+    names = [shortened_inside(f"photographs-of-birds-small-{n}", 130) for n in (1, 12)]
+    for name, end in zip(names, ("-1", "12"), strict=True):
+        assert text_width(name) <= 130
+        assert name.startswith("photogr")
+        assert name.endswith(end)
+        assert "…" in name
+    assert names[0] != names[1]

@@ -23,8 +23,15 @@ def report(run: Path) -> None:
     from convoscope.report import explain_page
     from convoscope.runs import open_run
     from convoscope.runs.explanation_files import is_explanations, open_explanations
+    from convoscope.runs.variations import VARIATIONS
 
     if is_explanations(run):
         click.echo(str(explain_page.write(open_explanations(run))))
         return
-    click.echo(str(pages.write(open_run(run))))
+    opened = open_run(run)
+    if opened.record().kind == VARIATIONS:
+        from convoscope.cli import varying
+
+        click.echo(str(varying.write_page(opened)))
+        return
+    click.echo(str(pages.write(opened)))

@@ -56,12 +56,13 @@ def show(run: Path, as_json: bool) -> None:
     from convoscope.cli.several import show_parts
     from convoscope.metrics.summary import summarise
     from convoscope.runs import open_run
-    from convoscope.runs.parts import read_parts
+    from convoscope.runs.parts import CROSS_VALIDATION, SEEDS, read_parts
 
     opened = open_run(run)
     record = opened.record()
     metrics = [summarise(opened.predictions(split)) for split in opened.splits()]
-    parts = read_parts(opened) if record.parts and record.status == "finished" else None
+    is_whole = record.kind in (CROSS_VALIDATION, SEEDS) and record.status == "finished"
+    parts = read_parts(opened) if is_whole else None
     if as_json:
         splits = {split.split: split.to_json() for split in metrics}
         content = {"run": str(run), "record": record.to_json(), "splits": splits}

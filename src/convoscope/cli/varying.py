@@ -91,7 +91,7 @@ def _carry_out(work: Callable[[Watching], Run], manner: Manner) -> int:
     found = compare(run, shows_all_tests=manner.shows_all)
     more = experiment_of(run.record())
     if manner.with_report:
-        vary_page.write(run, found, more.extras(found) if more else ())
+        write_page(run, found)
     if manner.as_json:
         page = str(run.report_file) if manner.with_report else None
         content = {"run": str(run.path), "report": page, **found.to_json()}
@@ -103,6 +103,13 @@ def _carry_out(work: Callable[[Watching], Run], manner: Manner) -> int:
     if manner.with_report:
         tables.say(f"report  {run.report_file}")
     return 0
+
+
+def write_page(run: Run, found: Variations | None = None) -> Path:
+    """Write the page of variations, with what their experiment has to say of them."""
+    found = found or compare(run)
+    more = experiment_of(run.record())
+    return vary_page.write(run, found, more.extras(found) if more else ())
 
 
 def watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:

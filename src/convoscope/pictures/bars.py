@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from convoscope.pictures.axes import Scale, percent
-from convoscope.pictures.svg import element, line, picture, shortened, text, text_width
+from convoscope.pictures.svg import element, line, picture, shortened_inside, text, text_width
 
 BAR_WIDTH, BAR_HEIGHT = 96.0, 14.0
 _CHART_WIDTH = 440.0
@@ -46,7 +46,7 @@ def interval_bar(value: float, low: float, high: float) -> Markup:
 
 def accuracy_chart(rows: Sequence[AccuracyRow], *, baseline_name: str) -> Markup:
     """Accuracies with their intervals on one axis from 0 to 100 %, baselines as dashed marks."""
-    left = max(64.0, max(text_width(shortened(row.name, _NAME_ROOM)) for row in rows) + 16)
+    left = max(64.0, max(text_width(shortened_inside(row.name, _NAME_ROOM)) for row in rows) + 16)
     at = Scale(low=0, high=1, start=left, end=_CHART_WIDTH - 24)
     bottom = _TOP + _ROW * len(rows)
     parts = []
@@ -98,7 +98,7 @@ def _row(row: AccuracyRow, at: Scale, y: float) -> Markup:
     )
     return Markup("").join(
         [
-            text(0, y + 4, shortened(row.name, _NAME_ROOM), class_=tone),
+            text(0, y + 4, shortened_inside(row.name, _NAME_ROOM), class_=tone),
             band,
             element("circle", cx=at(row.value), cy=y, r=0.6 * half, class_=f"dot {tone}"),
             text(x, y - half - 6, value, class_=f"middle small {tone}"),

@@ -85,5 +85,19 @@ def shortened(words: str, room: float, size: float = FONT_SIZE) -> str:
     return words.rstrip() + _ELLIPSIS
 
 
+def shortened_inside(words: str, room: float, size: float = FONT_SIZE) -> str:
+    """``words``, their middle left out if they are wider than ``room`` pixels: names of runs
+    differ at their ends.
+    """
+    for kept in range(len(words), 0, -1):
+        if text_width(words, size) <= room:
+            break
+        first = (kept + 1) // 2
+        cut = words[:first].rstrip() + _ELLIPSIS + words[len(words) - kept + first :].lstrip()
+        if text_width(cut, size) <= room:
+            return cut
+    return words
+
+
 def _value(value: str | float) -> Markup:
     return escape(value if isinstance(value, str) else number(value))

@@ -15,6 +15,7 @@ from convoscope.pictures.bars import AccuracyRow, accuracy_chart
 from convoscope.pictures.curves import Colour, Curve, learning_curves
 from convoscope.pictures.differences import DifferenceRow, difference_chart
 from convoscope.report import wording
+from convoscope.report.accuracy import accuracy_row
 from convoscope.report.heads import Thumbnail, thumbnail
 from convoscope.report.learning import score_of
 from convoscope.report.shell import fill
@@ -122,15 +123,11 @@ def _rows(comparison: Comparison) -> list[AccuracyRow]:
     found = [(entry, entry.metrics.whole.accuracy) for entry in comparison.entries]
     best = max((figure.value or 0.0) for _, figure in found)
     return [
-        AccuracyRow(
-            name=f"{entry.letter}  {entry.name}",
-            value=figure.value,
-            low=figure.low,
-            high=figure.high,
-            is_main=figure.value == best,
-        )
+        row
         for entry, figure in found
-        if figure.value is not None and figure.low is not None and figure.high is not None
+        for row in accuracy_row(
+            f"{entry.letter}  {entry.name}", figure, is_main=figure.value == best
+        )
     ]
 
 

@@ -13,6 +13,7 @@ from convoscope.metrics.intervals import Figure
 from convoscope.metrics.predictions import HeadPredictions
 from convoscope.pictures.bars import AccuracyRow, accuracy_chart
 from convoscope.report import wording
+from convoscope.report.accuracy import accuracy_row
 from convoscope.report.reading import Contents
 
 BASELINE_NAME = "commonest class"
@@ -85,16 +86,9 @@ def _rows(contents: Contents) -> list[AccuracyRow]:
             (name, heads[name].accuracy, baseline(contents, main, name)) for name in contents.heads
         ]
     return [
-        AccuracyRow(
-            name=name,
-            value=figure.value,
-            low=figure.low,
-            high=figure.high,
-            baseline=base,
-            is_main=index == 0,
-        )
+        row
         for index, (name, figure, base) in enumerate(named)
-        if figure.value is not None and figure.low is not None and figure.high is not None
+        for row in accuracy_row(name, figure, baseline=base, is_main=index == 0)
     ]
 
 

@@ -16,6 +16,7 @@ from convoscope.metrics.intervals import Figure
 from convoscope.metrics.spread import Spread
 from convoscope.pictures.bars import AccuracyRow, accuracy_chart
 from convoscope.report import wording
+from convoscope.report.accuracy import accuracy_row
 from convoscope.report.headline import BASELINE_NAME
 from convoscope.report.printed import number, read_page
 from convoscope.runs.parts import CROSS_VALIDATION, LOSS, Parts, figures_of, shared_training
@@ -143,16 +144,11 @@ def _chart_rows(parts: Parts, word: str, baseline: float | None) -> list[Accurac
         for part in parts.parts
     ]
     return [
-        AccuracyRow(
-            name=name,
-            value=figure.value,
-            low=figure.low,
-            high=figure.high,
-            baseline=baseline if index == 0 else None,
-            is_main=index == 0,
-        )
+        row
         for index, (name, figure) in enumerate(named)
-        if figure.value is not None and figure.low is not None and figure.high is not None
+        for row in accuracy_row(
+            name, figure, baseline=None if index else baseline, is_main=index == 0
+        )
     ]
 
 
