@@ -62,6 +62,8 @@ def target_layer(network: Network) -> str:
         )
     if own is not None:
         return candidates[-1]
+    own_name = {layer.name for layer in network.architecture.layers}  # its paths say more
+    candidates = [name for name in candidates if name not in own_name] or candidates
     outside = [name for name in candidates if not _is_inside_vector(name, every)]
     last = _before_pooling(outside or candidates, shapes)
     return _last_that_counts(network, [n for n in outside if shapes[n] == shapes[last]] or [last])
