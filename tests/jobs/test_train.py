@@ -11,7 +11,7 @@ import pytest
 
 import convoscope
 from convoscope.errors import ConvoscopeError, RunError, SettingsError, UnknownNameError
-from convoscope.jobs.learning import balanced_weights
+from convoscope.jobs.lessons import balanced_weights
 from convoscope.runs import Run
 from convoscope.training.events import (
     EpochEnded,

@@ -30,8 +30,8 @@ _NETWORK: tuple[Decorator[Any], ...] = (
         heading="Network",
         metavar="NAME",
         help="A pretrained network instead (vgg19, resnet50, squeezenet1_0, mobilenet_v2, "
-        "timm:NAME, ...; 'convoscope weights list' shows them): it stays as it is, a new head "
-        "learns.",
+        "timm:NAME, ...; 'convoscope weights list' shows them): it stays as it is and a new head "
+        "learns, unless --tune says more.",
     ),
     setting(
         "--head",
@@ -47,6 +47,51 @@ _NETWORK: tuple[Decorator[Any], ...] = (
         metavar="K",
         help="Versions of each training image that a frozen backbone computes: the plain one and "
         "K - 1 that --augment changes.",
+    ),
+    setting(
+        "--tune",
+        heading="Network",
+        metavar="STRATEGY",
+        help="How much of a backbone, or of the network of --from, learns: svm (its last layer "
+        "solved as a support vector machine), last (a new head), last:K (the last K layers; "
+        "last:2blocks, last:NAME), layerwise (all, slower towards the image; layerwise:0.8), "
+        "freeze-then-tune (the head, then all at a small rate), all. Each brings settings that "
+        "suit it, which options override.",
+    ),
+    setting(
+        "--pretrained-rate",
+        heading="Network",
+        type=float,
+        metavar="FACTOR",
+        help="Multiplies the learning rate of layers that have learnt before.",
+    ),
+    setting(
+        "--head-epochs",
+        heading="Network",
+        type=int,
+        metavar="EPOCHS",
+        help="Epochs, of all, in which the head learns alone first.",
+    ),
+    setting(
+        "--tune-rate",
+        heading="Network",
+        type=float,
+        metavar="FACTOR",
+        help="Multiplies all learning rates after those epochs.",
+    ),
+    setting(
+        "--unfreeze-every",
+        heading="Network",
+        type=int,
+        metavar="EPOCHS",
+        help="Unfreeze one more block after so many epochs, the last one first; 0 all at once.",
+    ),
+    setting(
+        "--norms",
+        heading="Network",
+        type=click.Choice(["layer", "still", "adapt"]),
+        help="Whether pretrained batch norms move: layer, as their layer does; still, never; "
+        "adapt, even where their layer is frozen.",
     ),
     setting(
         "--set",
@@ -67,7 +112,8 @@ _NETWORK: tuple[Decorator[Any], ...] = (
         key="from_run",
         heading="Network",
         metavar="RUN",
-        help="Start from that run's parameters, where name and shape agree; the others are fresh.",
+        help="Start from that run's parameters, where name and shape agree; the others are fresh. "
+        "With --tune and without --model its network is tuned.",
     ),
 )
 

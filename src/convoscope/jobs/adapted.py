@@ -1,238 +1,306 @@
-"""A pretrained network made fit for a task: its trunk, a new head, and what of it learns."""
+"""A network that has learnt before, made fit for a task: what of it learns, and when."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from convoscope.architecture.cutting import front, parameters_of, tail
-from convoscope.architecture.graph import Architecture, walk, without_top
+from convoscope.architecture.branches import Adopted
+from convoscope.architecture.graph import Architecture, trunk_shape, walk
 from convoscope.arrays import FloatArray
 from convoscope.data.cache import Decoded
+from convoscope.data.dataset import Dataset
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.data.splits import Splits
-from convoscope.engines.learning import multipliers
-from convoscope.engines.weights import parameter_shapes
-from convoscope.errors import RunError, SettingsError, WeightsError
+from convoscope.errors import SettingsError
 from convoscope.jobs.progress import Progress
 from convoscope.jobs.request import TrainRequest
-from convoscope.runs import Run
-from convoscope.transfer.catalogue import backbone
+from convoscope.jobs.starting import Start
+from convoscope.training.settings import TrainingSettings
+from convoscope.transfer.depth import shapes_in_order
 from convoscope.transfer.features import Features, Front, Views, frozen_features
-from convoscope.transfer.freezing import is_statistic, last_frozen
-from convoscope.transfer.heads import TOP, find_head, usual_head, with_head
-from convoscope.transfer.pretrained import blueprint, check_engine
-from convoscope.transfer.store import Stored, how_to_get, needed
+from convoscope.transfer.freezing import Division, divided, is_statistic
+from convoscope.transfer.rates import Depths, depths, gradual_rates, head_rates, tuned_rates
+from convoscope.transfer.strategies import Tuning, tuning
+
+MOST_FEATURES = 8 * 2**30
+"""Bytes that the features of all images may take; what gives more is computed anew each epoch."""
+
+HEAD = "head"
+"""The name of the stage in which the head learns alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stage:
+    """A stretch of training in which the same part of a network learns.
+
+    ``multipliers`` of the learning rate are by parameter name. What lies below the first layer that
+    learns, ``front``, is computed once, and ``taught`` is what follows it; it is ``None``, and
+    ``taught`` the whole, where already the first layer learns, or for the reason ``unsplit``.
+    ``epochs`` are how many at most, ``rate`` multiplies all rates; the schedule is for the last.
+    """
+
+    name: str
+    multipliers: Mapping[str, float]
+    taught: Architecture
+    front: Front | None
+    start: Mapping[str, FloatArray]
+    epochs: int
+    rate: float
+    is_last: bool
+    unsplit: str = ""
+
+    def settings(self, whole: TrainingSettings) -> TrainingSettings:
+        """Those of the run, as far as they are for this stage."""
+        optimiser = replace(
+            whole.optimiser, learning_rate=whole.optimiser.learning_rate * self.rate
+        )
+        schedule = whole.schedule if self.is_last else type(whole.schedule)()
+        return replace(whole, epochs=self.epochs, optimiser=optimiser, schedule=schedule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Adapted:
-    """A pretrained network with a new head, and what of it learns.
+    """A network that has learnt before with its new head, and the stages in which it learns again.
 
-    ``multipliers`` are those of the learning rate by parameter name: 0 throughout the trunk and 1
-    in the head, unless the request says otherwise. ``front`` is all that lies below the first
-    layer that learns, ``None`` where already the first one does; ``parameters`` are the pretrained
-    ones of the whole trunk.
+    ``parameters`` are those from before.
     """
 
     request: TrainRequest
-    stored: Stored
+    start: Start
     architecture: Architecture
     parameters: Mapping[str, FloatArray]
-    multipliers: Mapping[str, float]
-    front: Front | None
+    tuning: Tuning
+    stages: tuple[Stage, ...]
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """How an image file becomes what the backbone sees."""
-        return replace(self.stored.preprocessing, resize=self.request.resize)
+        """How an image file becomes what the network sees."""
+        return self.start.preprocessing
 
     @property
-    def taught(self) -> Architecture:
-        """What is taught: the network from the frozen front on, or all of it."""
-        return (
-            self.architecture if self.front is None else tail(self.architecture, self.front.layer)
-        )
+    def last(self) -> Stage:
+        """The stage in which most of it learns."""
+        return self.stages[-1]
 
     @property
-    def start(self) -> dict[str, FloatArray]:
-        """The pretrained parameters of what is taught; the others are drawn."""
-        return parameters_of(self.taught, self.parameters)
+    def teaches_pretrained(self) -> bool:
+        """Whether any parameter that has learnt before learns again."""
+        rates = self.last.multipliers
+        return any(rates[name] > 0 for name in self.parameters)
 
     @property
-    def views(self) -> Views:
-        """In how many versions the frozen front sees each training image."""
-        return Views(count=self.request.views, policy=self.request.augment)
+    def is_solved(self) -> bool:
+        """Whether its last layer is solved at once instead of learnt in steps."""
+        return self.tuning.strategy.learns == "solved head"
 
     def facts(self) -> dict[str, Any]:
         """What ``model.json`` says of it as ``backbone``."""
         total = sum(p.layer.parameter_count(p.input_shape) for p in walk(self.architecture))
+        shapes = shapes_in_order(self.architecture)
         frozen = sum(
-            array.size
-            for name, array in self.parameters.items()
-            if self.multipliers[name] == 0 and not is_statistic(name)
+            math.prod(shapes[name])
+            for name, rate in self.last.multipliers.items()
+            if rate == 0 and not is_statistic(name)
         )
         return {
-            "name": self.stored.name,
-            "source": self.stored.source,
-            "weights_sha256": self.stored.sha256,
-            "origin": self.stored.origin.place,
-            "licence": self.stored.licence,
-            "head": head_name(self.request),
-            "frozen_up_to": self.front.layer if self.front else None,
+            **self.start.facts(),
+            "tune": self.request.tune or "last",
+            "trained": self.tuning.trained,
+            "stages": [stage.name for stage in self.stages if stage.name],
+            "frozen_up_to": self.last.front.layer if self.last.front else None,
             "frozen_parameters": frozen,
             "learnt_parameters": total - frozen,
             "views": self.request.views,
         }
 
-
-def head_name(request: TrainRequest) -> str:
-    """The head that is asked for, or the usual one."""
-    return request.head or usual_head(_asked(request))
-
-
-def pretrained_architecture(
-    request: TrainRequest, stored: Stored, classes: Mapping[str, int]
-) -> Architecture:
-    """The backbone's trunk with a new head for each question in ``classes``.
-
-    Raises:
-        WeightsError: if the pretrained head is to be kept, and the weights at hand have none.
-        ArchitectureError: if it has no last layer that could be replaced.
-    """
-    head = head_name(request)
-    keeps_top = find_head(head).layers is None
-    if keeps_top and not stored.classes:
-        raise WeightsError(
-            f"backbone {stored.name!r}: head {TOP!r} keeps the pretrained head, the weights at "
-            f"hand ({stored.origin.place}) have none: choose another head, or "
-            + how_to_get(stored.name)
+    def said_of_start(self) -> tuple[str, ...]:
+        """A sentence where the network is another run's."""
+        if self.request.from_run is None:
+            return ()
+        shapes = shapes_in_order(self.architecture)
+        fresh = sorted({n.rpartition(".")[0] for n in shapes if n not in self.parameters})
+        rest = f"; freshly initialised: {', '.join(fresh)}" if fresh else ""
+        return (
+            f"started from the parameters of {self.request.from_run} "
+            f"({len(self.parameters)} of {len(shapes)}){rest}",
         )
-    architecture, _ = blueprint(backbone(_asked(request)), stored, with_top=keeps_top)
-    return with_head(architecture, head, classes)
+
+    def notes(self) -> Iterator[str]:
+        """Sentences on what is computed anew although it does not learn."""
+        for stage in self.stages:
+            if stage.unsplit:
+                yield f"what is frozen is computed anew in every epoch: {stage.unsplit}"
 
 
-def adapt(request: TrainRequest, stored: Stored, architecture: Architecture) -> Adapted:
-    """The pretrained network with that head, and what of it is frozen.
+def adapt(
+    request: TrainRequest, start: Start, architecture: Architecture, data: Dataset
+) -> Adapted:
+    """The network with its head, and the stages in which it learns.
 
     Raises:
-        UnknownNameError: if a learning rate is for parameters that are not there.
-        SettingsError: if images are to be varied in a way that a frozen part cannot follow.
+        UnknownNameError: if a learning rate, or ``tune``, is for what is not there.
+        SettingsError: if more is to learn than there is, the stages need more epochs than are
+            asked for, or images are to be varied in a way that a frozen part cannot follow.
     """
-    parameters = _trunk_parameters(request, stored, architecture)
-    names = tuple(dict.fromkeys([*parameters, *parameter_shapes(architecture)]))
-    rates = multipliers(architecture, names, {**_usual_rates(architecture), **request.rate})
-    adapted = Adapted(
+    parameters = start.parameters(architecture, data.class_names)
+    asked = tuning(request.tune or "last")
+    depth = depths(architecture, parameters)
+    rates = tuned_rates(
+        depth,
+        asked,
+        pretrained=request.pretrained_rate,
+        norms=request.norms,
+        asked=request.rate,
+    )
+    maker = _Maker(request, start, architecture, parameters, len(data))
+    stages = tuple(maker.stages(depth, rates))
+    _check_varied(request, start, stages)
+    return Adapted(
         request=request,
-        stored=stored,
+        start=start,
         architecture=architecture,
         parameters=parameters,
-        multipliers=rates,
-        front=None,
+        tuning=asked,
+        stages=stages,
     )
-    layer = last_frozen(architecture, rates)
-    if layer is not None:
-        _ = adapted.views  # its laws are checked when it is made
-        return replace(adapted, front=_front(adapted, layer))
-    if request.views > 1:
-        raise SettingsError(
-            f"views: a fixed number of them is for a frozen backbone, got {request.views} where "
-            f"all of {stored.name} learns: leave --views out, --augment varies every epoch anew"
-        )
-    return adapted
 
 
 def features_of(
     adapted: Adapted | None, decoded: Decoded, divided: Sequence[Splits], progress: Progress
-) -> Features | None:
-    """The features of the decoded images by the frozen front, if there is one.
+) -> tuple[Features | None, ...]:
+    """Per stage the features of the decoded images by its frozen front, if it has one.
 
     Views that differ from the plain one are computed for the training images of any division.
     """
-    if adapted is None or adapted.front is None:
-        return None
-    return frozen_features(
-        adapted.front,
-        decoded.images,
-        views=adapted.views,
-        rows=np.unique(np.concatenate([splits.indices["train"] for splits in divided])),
-        progress=lambda done, total: progress("features", done, total),
-    )
-
-
-def rounding_note(features: Features | None) -> tuple[str, ...]:
-    """A sentence where features are not kept exactly."""
-    if features is None or not features.rounding:
+    if adapted is None:
         return ()
-    return (
-        f"features of {features.layer} are kept as float16, for they are many: rounding changes "
-        f"them by {features.rounding:.2%} at most (root mean square)",
-    )
+    rows = np.unique(np.concatenate([splits.indices["train"] for splits in divided]))
+    found: dict[int, Features] = {}
+    for stage in adapted.stages:
+        if stage.front is not None and id(stage.front) not in found:
+            found[id(stage.front)] = frozen_features(
+                stage.front,
+                decoded.images,
+                views=_views(adapted.request, adapted.stages),
+                rows=rows,
+                progress=lambda done, total: progress("features", done, total),
+            )
+    return tuple(found.get(id(stage.front)) for stage in adapted.stages)
 
 
-def check_same_weights(run: Run, stored: Stored) -> None:
-    """Refuse to go on with a run whose backbone has other weights than it began with.
+def rounding_notes(features: Sequence[Features | None]) -> Iterator[str]:
+    """A sentence for all features that are not kept exactly."""
+    for each in dict.fromkeys(each for each in features if each is not None):
+        if each.rounding:
+            yield (
+                f"features of {each.layer} are kept as float16, for they are many: rounding "
+                f"changes them by {each.rounding:.2%} at most (root mean square)"
+            )
 
-    Raises:
-        RunError: if it has.
-    """
-    facts = run.model().get("backbone")
-    began_with = facts.get("weights_sha256") if isinstance(facts, dict) else None
-    if began_with != stored.sha256:
-        raise RunError(
-            f"{run.path}: going on needs the weights that the run began with (SHA-256 "
-            f"{str(began_with)[:12]}), those of backbone {stored.name!r} are now "
-            f"{stored.sha256[:12]}: import the first ones again, or train again"
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes the stages of one network."""
+
+    request: TrainRequest
+    start: Start
+    architecture: Architecture
+    parameters: Mapping[str, FloatArray]
+    images: int
+
+    def stages(self, depth: Depths, rates: Mapping[str, float]) -> Iterator[Stage]:
+        """The head alone where that is asked for, block after block, then all that learns."""
+        asked, spent = self.request, 0
+        every = asked.unfreeze_every
+        first = asked.head_epochs or every
+        if first:
+            yield self._stage(HEAD, head_rates(depth, rates), first)
+            spent += first
+        for count, gradual in enumerate(gradual_rates(depth, rates) if every else (), start=1):
+            yield self._stage(f"last {count}", gradual, every, asked.tune_rate)
+            spent += every
+        if spent >= asked.epochs:
+            raise SettingsError(
+                f"epochs: the head alone and the blocks after it take {spent} epochs, then all "
+                f"that learns must learn at least one, got {asked.epochs}: give --epochs "
+                f"{spent + 10}, or fewer --head-epochs"
+            )
+        name = "tuned" if first else ""
+        rate = asked.tune_rate if first else 1.0
+        yield self._stage(name, rates, asked.epochs - spent, rate, is_last=True)
+
+    def _stage(
+        self,
+        name: str,
+        rates: Mapping[str, float],
+        epochs: int,
+        rate: float = 1.0,
+        *,
+        is_last: bool = False,
+    ) -> Stage:
+        division, unsplit = self._divided(rates)
+        taught = self.architecture if division is None else division.rest
+        gone = frozenset() if division is None else division.frozen
+        return Stage(
+            name=name,
+            multipliers=rates,
+            taught=taught,
+            front=None if division is None else self._front(division),
+            start={n: array for n, array in self.parameters.items() if n not in gone},
+            epochs=epochs,
+            rate=rate,
+            is_last=is_last,
+            unsplit=unsplit,
+        )
+
+    def _divided(self, rates: Mapping[str, float]) -> tuple[Division | None, str]:
+        """Where the network is divided; or why it is not, though some of it is frozen."""
+        first = next(iter(rates), "")
+        if rates.get(first):
+            return None, ""
+        division = divided(self.architecture, rates)
+        if division is None:
+            inside = any(isinstance(each, Adopted) for each in self.architecture.layers)
+            return None, "its code cannot be divided below what learns" if inside else ""
+        size = 4 * math.prod(trunk_shape(division.first)) * self.images * self.request.views
+        if size > MOST_FEATURES:
+            return None, (
+                f"the features of {division.place} would take {size / 2**30:.0f} GiB, more than "
+                f"{MOST_FEATURES / 2**30:.0f}"
+            )
+        return division, ""
+
+    def _front(self, division: Division) -> Front:
+        return Front(
+            architecture=division.first,
+            parameters={n: a for n, a in self.parameters.items() if n in division.frozen},
+            preprocessing=self.start.preprocessing,
+            engine=self.request.engine,
+            device=self.request.device,
+            precision=self.request.precision,
         )
 
 
-def asked_weights(request: TrainRequest) -> Stored | None:
-    """The weights of the backbone that is asked for; ``None`` for training from scratch.
-
-    Raises:
-        UnknownNameError: if there is no such backbone; names the nearest.
-        WeightsError: if its weights are not at hand; says how to get them.
-        SettingsError: if the engine cannot compute it.
+def _views(request: TrainRequest, stages: Sequence[Stage]) -> Views:
+    """In how many versions the frozen fronts see each training image: the plain one alone where a
+    later stage learns from images themselves, which then vary from epoch to epoch.
     """
-    if request.backbone is None:
-        return None
-    chosen = backbone(request.backbone)
-    check_engine(chosen, request.engine)
-    return needed(chosen.name)
+    if request.views == 1 and any(stage.front is None for stage in stages):
+        return Views()
+    return Views(count=request.views, policy=request.augment)
 
 
-def _trunk_parameters(
-    request: TrainRequest, stored: Stored, architecture: Architecture
-) -> dict[str, FloatArray]:
-    """The pretrained parameters of all layers below the new heads."""
-    keeps_top = find_head(head_name(request)).layers is None
-    _, shapes = blueprint(backbone(_asked(request)), stored, with_top=keeps_top)
-    arrays = stored.arrays()
-    known = {name: arrays[name] for name in shapes if name in arrays}
-    return parameters_of(without_top(architecture), known)
-
-
-def _front(adapted: Adapted, layer: str) -> Front:
-    request, architecture = adapted.request, front(adapted.architecture, layer)
-    return Front(
-        architecture=architecture,
-        parameters=parameters_of(architecture, adapted.parameters),
-        preprocessing=adapted.preprocessing,
-        engine=request.engine,
-        device=request.device,
-        precision=request.precision,
-    )
-
-
-def _usual_rates(architecture: Architecture) -> dict[str, float]:
-    """Everything is frozen but the heads."""
-    heads = [layer.name for head in architecture.heads for layer in head.layers]
-    return {"": 0.0} | dict.fromkeys(heads, 1.0)
-
-
-def _asked(request: TrainRequest) -> str:
-    assert request.backbone is not None, "a request for a pretrained network names it"
-    return request.backbone
+def _check_varied(request: TrainRequest, start: Start, stages: Sequence[Stage]) -> None:
+    """Refuse views that nothing computes; those of frozen parts check themselves."""
+    if any(stage.front is not None for stage in stages):
+        _views(request, stages)
+    elif request.views > 1:
+        raise SettingsError(
+            f"views: a fixed number of them is for a frozen backbone, got {request.views} where "
+            f"all of {start.name} learns: leave --views out, --augment varies every epoch anew"
+        )

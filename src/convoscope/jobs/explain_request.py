@@ -138,7 +138,7 @@ def plan(
         one_per=request.one_per,
         chosen=tuple(parse_neuron(words, network) for words in request.chosen),
         heads=heads,
-        classes=_classes(request.classes, {head: class_names[head] for head in heads}),
+        classes=class_indices(request.classes, {head: class_names[head] for head in heads}),
         top=request.top,
     )
 
@@ -206,10 +206,15 @@ def parse_neuron(words: str, network: Network) -> Neuron:
     return Neuron(layer, row, column, channel)
 
 
-def _classes(
+def class_indices(
     asked: Sequence[str], class_names: Mapping[str, Sequence[str]]
 ) -> dict[str, tuple[int, ...]]:
-    """Per head the indices of the classes that were asked for; a name may be known to several."""
+    """Per head the indices of the classes that were asked for; a name may be known to several.
+
+    Raises:
+        UnknownNameError: if no head knows the class; names the nearest.
+        SettingsError: if all classes are asked for, and they are too many.
+    """
     found: dict[str, list[int]] = {}
     for words in asked:
         if words == ALL and not any(ALL in names for names in class_names.values()):

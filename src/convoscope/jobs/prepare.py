@@ -29,20 +29,13 @@ from convoscope.errors import (
     placed,
     unknown_name,
 )
-from convoscope.jobs.adapted import (
-    Adapted,
-    adapt,
-    asked_weights,
-    check_same_weights,
-    features_of,
-    pretrained_architecture,
-    rounding_note,
-)
+from convoscope.jobs.adapted import Adapted, Stage, adapt, features_of, rounding_notes
 from convoscope.jobs.data_check import training_notes
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest, input_shape
 from convoscope.jobs.settings import training_settings
 from convoscope.jobs.source import asked_dataset
+from convoscope.jobs.starting import asked_start, check_same_start
 from convoscope.runs import Run
 from convoscope.training.settings import TrainingSettings
 from convoscope.transfer.features import Features
@@ -54,7 +47,8 @@ class Prepared:
 
     ``architecture`` is the whole network. ``suspicions`` gives what the data check would say: it is
     worked out once, when first asked, for all that is prepared from the same images. ``adapted``
-    and ``features`` are there where the network is pretrained, and a part of it frozen.
+    is there where the network has learnt before, and ``features`` are then those that the frozen
+    part of each of its stages gives, ``None`` for one without.
     """
 
     request: TrainRequest
@@ -66,7 +60,7 @@ class Prepared:
     notes: tuple[str, ...]
     suspicions: Callable[[], tuple[str, ...]]
     adapted: Adapted | None = None
-    features: Features | None = None
+    features: tuple[Features | None, ...] = ()
 
     @property
     def dataset(self) -> Dataset:
@@ -75,13 +69,24 @@ class Prepared:
 
     @property
     def taught(self) -> Architecture:
-        """What is taught: the whole network, or what follows its frozen front."""
-        return self.architecture if self.adapted is None else self.adapted.taught
+        """What is taught in the end: the whole network, or what follows its frozen front."""
+        return self.architecture if self.adapted is None else self.adapted.last.taught
 
     @property
     def inputs(self) -> Array:
         """What that is shown: the images (N, H, W, C), or their features (N, h, w, C)."""
-        return self.decoded.images if self.features is None else self.features.plain
+        return self.inputs_of(None if self.adapted is None else self.adapted.last)
+
+    def features_of(self, stage: Stage | None) -> Features | None:
+        """What a stage learns from, where a part of the network is frozen in it."""
+        if self.adapted is None or stage is None:
+            return None
+        return self.features[self.adapted.stages.index(stage)]
+
+    def inputs_of(self, stage: Stage | None) -> Array:
+        """What is shown in a stage: the images (N, H, W, C), or their features (N, h, w, C)."""
+        found = self.features_of(stage)
+        return self.decoded.images if found is None else found.plain
 
 
 Divide: TypeAlias = Callable[[Decoded], Sequence[Splits]]
@@ -112,7 +117,7 @@ def prepare_each(
         raise unknown_name("augmentation", request.augment, POLICIES)
     check_shares(request.validation, request.test)
     engines.check_computing(request.engine, device=request.device, precision=request.precision)
-    if (stored := asked_weights(request)) is None:
+    if (start := asked_start(request)) is None:
         scratch(request)
     dataset = asked_dataset(request)
     architecture = choose_architecture(request, dataset)
@@ -120,8 +125,8 @@ def prepare_each(
         request=request,
         dataset=dataset,
         architecture=architecture,
-        adapted=None if stored is None else adapt(request, stored, architecture),
-        notes=_heads_note(request, architecture) if stored is None else (),
+        adapted=None if start is None else adapt(request, start, architecture, dataset),
+        notes=_heads_note(request, architecture) if start is None else (),
     )
     return _prepared(asked, divide, progress)
 
@@ -148,14 +153,15 @@ def prepare_each_again(
     Raises:
         RunError: if the images are no longer those that the run began with.
     """
-    architecture, stored = files.read(run.architecture_file), asked_weights(request)
-    if stored is not None:
-        check_same_weights(run, stored)
+    architecture, start = files.read(run.architecture_file), asked_start(request)
+    if start is not None:
+        check_same_start(run, start)
+    dataset = asked_dataset(request)
     asked = _Asked(
         request=request,
-        dataset=asked_dataset(request),
+        dataset=dataset,
         architecture=architecture,
-        adapted=None if stored is None else adapt(request, stored, architecture),
+        adapted=None if start is None else adapt(request, start, architecture, dataset),
     )
 
     def divide_if_same(decoded: Decoded) -> Sequence[Splits]:
@@ -180,8 +186,8 @@ def choose_architecture(request: TrainRequest, dataset: Dataset) -> Architecture
         WeightsError: if a pretrained network's weights are not at hand.
     """
     classes = {head: len(names) for head, names in dataset.class_names.items()}
-    if (stored := asked_weights(request)) is not None:
-        architecture = pretrained_architecture(request, stored, classes)
+    if (start := asked_start(request)) is not None:
+        architecture = start.architecture(dataset.class_names)
     else:
         shape = _input_shape(request, dataset)
         architecture = with_heads(scratch(request, shape), classes)
@@ -245,6 +251,7 @@ def _prepared(asked: _Asked, divide: Divide, progress: Progress) -> tuple[Prepar
     divided = divide(decoded)
     for splits in divided:
         _check_watched(request, splits)
+    said = () if asked.adapted is None else tuple(asked.adapted.notes())
     features = features_of(asked.adapted, decoded, divided, progress)
     return tuple(
         Prepared(
@@ -254,7 +261,7 @@ def _prepared(asked: _Asked, divide: Divide, progress: Progress) -> tuple[Prepar
             splits=splits,
             architecture=asked.architecture,
             preprocessing=preprocessing,
-            notes=(*asked.notes, *_notes(decoded, splits), *rounding_note(features)),
+            notes=(*asked.notes, *_notes(decoded, splits), *rounding_notes(features), *said),
             suspicions=suspicions,
             adapted=asked.adapted,
             features=features,

@@ -68,4 +68,5 @@ def history_row(record: EpochRecord, seconds: float | None) -> dict[str, Any]:
         "learning_rate": record.learning_rate,
         "seconds": seconds,
         "is_best": record.is_best,
+        **({"phase": record.phase} if record.phase else {}),
     }

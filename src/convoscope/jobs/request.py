@@ -10,9 +10,11 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from convoscope.errors import SettingsError, unknown_name
+from convoscope.transfer.strategies import tuned_defaults
 
 OptionValue: TypeAlias = bool | int | float | str
 
@@ -113,7 +115,14 @@ class TrainRequest:
     @property
     def network(self) -> str:
         """The name of the network that is asked for, trained from scratch or pretrained."""
+        if self.is_tuned_run and self.from_run is not None:
+            return Path(self.from_run).name
         return self.model or self.backbone or ""
+
+    @property
+    def is_tuned_run(self) -> bool:
+        """Whether the network is another run's, to be tuned."""
+        return self.tune is not None and self.from_run is not None
 
     def words(self, settings: Iterable[str]) -> tuple[str, ...]:
         """The options that say those settings, where they are not at their default."""
@@ -134,7 +143,8 @@ class TrainRequest:
         return tuple(words)
 
     def _changed(self) -> Iterator[tuple[str, Any]]:
-        for name, default in defaults().items():
+        suited = tuned_defaults(self.tune, is_from_run=self.from_run is not None)
+        for name, default in {**defaults(), **suited}.items():
             if (value := getattr(self, name)) != default:
                 yield name, value
 

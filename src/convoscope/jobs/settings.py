@@ -18,6 +18,7 @@ from convoscope.jobs.request import TrainRequest, check_names, defaults, flag, i
 from convoscope.network import Optimiser
 from convoscope.training.settings import Schedule, TrainingSettings
 from convoscope.transfer.heads import find_head
+from convoscope.transfer.strategies import tuned_defaults, tuning
 
 _ADAPTER = TypeAdapter(TrainRequest)
 
@@ -34,7 +35,11 @@ def request(settings: Mapping[str, Any]) -> TrainRequest:
         raise SettingsError(
             "data must be given, got none: name a folder with one folder of images per class"
         )
-    values = dict(settings)
+    tune = settings.get("tune")
+    suited = tuned_defaults(
+        None if tune is None else str(tune), is_from_run=settings.get("from_run") is not None
+    )
+    values = {**suited, **settings}
     values |= {name: str(values[name]) for name in _TEXTS if values.get(name) is not None}
     values |= {name: [values[name]] for name in _LISTS if isinstance(values.get(name), str)}
     try:
@@ -175,10 +180,41 @@ def _check_network(asked: TrainRequest) -> None:
         find_head(asked.head)
     if asked.views < 1:
         raise SettingsError(f"views must be at least 1, got {asked.views}")
+    _check_tuning(asked)
     if asked.backbone is not None:
         _refuse(asked, _FROM_SCRATCH, f"a pretrained network (--backbone {asked.backbone})")
     if asked.model is not None:
         _refuse(asked, _PRETRAINED, f"a network trained from scratch (--model {asked.model})")
+    if asked.is_tuned_run:
+        _refuse(asked, ("set", "input"), f"the network of another run (--from {asked.from_run})")
+
+
+def _check_tuning(asked: TrainRequest) -> None:
+    """Refuse a strategy that is none, that has nothing to start from, or that cannot be meant."""
+    for name in ("head_epochs", "unfreeze_every"):
+        if (epochs := getattr(asked, name)) < 0:
+            raise SettingsError(f"{flag(name)} must be at least 0 epochs, got {epochs}: 0 is none")
+    for name in ("pretrained_rate", "tune_rate"):
+        if not 0 < (rate := getattr(asked, name)) < float("inf"):
+            raise SettingsError(
+                f"{flag(name)} must be above 0 and finite, got {rate}: 0.1 is usual, and --tune "
+                "last keeps pretrained layers as they are"
+            )
+    if asked.tune is None:
+        return
+    strategy = tuning(asked.tune).strategy
+    if asked.model is not None or (asked.backbone is None and asked.from_run is None):
+        found = f"--model {asked.model}" if asked.model else "neither"
+        raise SettingsError(
+            f"--tune {asked.tune}: a network that has learnt before is tuned, named by --backbone "
+            f"or by --from alone, got {found}: add --backbone NAME or --from RUN"
+            + (" and leave --model out" if asked.model else "")
+        )
+    if strategy.learns == "solved head" and asked.augment != "none":
+        raise SettingsError(
+            f"--tune svm: the machine is solved once, from each image as it is, got --augment "
+            f"{asked.augment}: leave --augment out, or write --tune last"
+        )
 
 
 def _refuse(asked: TrainRequest, settings: Sequence[str], network: str) -> None:
@@ -190,7 +226,15 @@ def _refuse(asked: TrainRequest, settings: Sequence[str], network: str) -> None:
             )
 
 
-_TEXTS = ("data", "model", "backbone", "image_root")
+_TEXTS = ("data", "model", "backbone", "image_root", "tune", "from_run")
 _LISTS = ("label_column", "watch")
 _FROM_SCRATCH = ("set", "input", "from_run")
-_PRETRAINED = ("head", "views")
+_PRETRAINED = (
+    "head",
+    "views",
+    "pretrained_rate",
+    "head_epochs",
+    "tune_rate",
+    "unfreeze_every",
+    "norms",
+)

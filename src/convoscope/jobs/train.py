@@ -21,6 +21,7 @@ from convoscope.jobs.prepare import Prepared, prepare, prepare_again
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.recorder import Recorder
 from convoscope.jobs.settings import absolute, asked_request, gathered
+from convoscope.jobs.tuned import tuning_notes
 from convoscope.runs import Run, RunRecord, open_run
 from convoscope.runs.lock import holding
 from convoscope.runs.record import Status
@@ -31,6 +32,7 @@ _STATUS: Mapping[StopReason, Status] = {
     "epochs": "finished",
     "patience": "finished",
     "time": "finished",
+    "solved": "finished",
     "interrupted": "interrupted",
     "diverged": "diverged",
 }
@@ -104,8 +106,8 @@ def begin(run: Run, prepared: Prepared, out: str | Path | None) -> None:
     with _marking_failure(run):
         write_splits(run.split_file, prepared.decoded, prepared.splits)
         run.write_architecture(to_yaml(prepared.architecture), model_facts(prepared))
-        if prepared.adapted is not None and prepared.adapted.front is not None:
-            run.keep_frozen(frozen_file(prepared.adapted.front.parameters))
+        if prepared.adapted is not None and prepared.adapted.last.front is not None:
+            run.keep_frozen(frozen_file(prepared.adapted.last.front.parameters))
         # Last, so that a folder with run.json can always be gone on with.
         run.write_record(
             RunRecord(
@@ -133,17 +135,17 @@ def carry_out(
     network, notes = fresh
     with _marking_failure(run):
         recorder = Recorder(run, listen)
-        result = teach(network, prepared, recorder, should_stop)
+        result, found = teach(network, prepared, recorder, should_stop, progress)
         if result.parameters is not None:
             write_outcome(run, prepared, network, result.parameters, progress)
-            notes = (*notes, *write_baseline(run, prepared))
+            notes = (*notes, *found, *write_baseline(run, prepared, network, progress))
         run.update_record(
             status=_STATUS[result.reason],
             epochs=result.epochs,
             best_epoch=result.best_epoch,
             stop_reason=result.reason,
-            seconds=recorder.seconds,
-            notes=(*notes, *outcome_notes(result, prepared)),
+            seconds=recorder.seconds or result.seconds,
+            notes=(*notes, *outcome_notes(result, prepared), *tuning_notes(run, result, prepared)),
         )
     if result.divergence is not None:
         raise _at(run, result.divergence.error())

@@ -26,9 +26,9 @@ from convoscope.metrics.predictions import Predictions
 from convoscope.metrics.spread import SHARE, mean_over_images, spread
 from convoscope.runs import Run
 from convoscope.runs.variations import (
+    OnTest,
     Plan,
     PlannedVariant,
-    Tested,
     Trained,
     Variations,
     read_plan,
@@ -199,7 +199,7 @@ def _first_failure(run: Run, plan: Plan, tried: Sequence[PlannedVariant]) -> str
     return said[0] if said else f"go on with  convoscope vary --resume {run.path}"
 
 
-def _tested(number: int, parts: Sequence[_Part]) -> Tested | None:
+def _tested(number: int, parts: Sequence[_Part]) -> OnTest | None:
     if not all("test" in part.run.splits() for part in parts):
         return None
     said = [part.run.predictions("test") for part in parts]
@@ -207,7 +207,7 @@ def _tested(number: int, parts: Sequence[_Part]) -> Tested | None:
     if not right.size:
         return None
     loss = float(np.mean([_image_losses(predictions).mean() for predictions in said]))
-    return Tested(number=number, accuracy=mean_over_images(right), loss=loss, images=right.shape[1])
+    return OnTest(number=number, accuracy=mean_over_images(right), loss=loss, images=right.shape[1])
 
 
 def _notes(

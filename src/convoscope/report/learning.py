@@ -46,6 +46,7 @@ STOPPED = {
     "interrupted": "it was interrupted",
     "diverged": "the loss was no longer a finite number",
     "time": "the time was up",
+    "solved": "its last layer was solved at once",
 }
 
 

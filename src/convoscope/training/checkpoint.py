@@ -16,12 +16,16 @@ from convoscope.errors import RunError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochRecord:
-    """One whole epoch, as in :class:`~convoscope.training.events.EpochEnded` without times."""
+    """One whole epoch, as in :class:`~convoscope.training.events.EpochEnded` without times.
+
+    ``phase`` is the one it belongs to, where training has several.
+    """
 
     epoch: int
     scores: Mapping[str, float]
     learning_rate: float
     is_best: bool
+    phase: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The object that a checkpoint's history holds for it."""

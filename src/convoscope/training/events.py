@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-StopReason: TypeAlias = Literal["epochs", "patience", "interrupted", "diverged", "time"]
+StopReason: TypeAlias = Literal["epochs", "patience", "interrupted", "diverged", "time", "solved"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

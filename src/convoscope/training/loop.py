@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -49,6 +49,8 @@ def fit(
     start: Checkpoint | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     watch: Mapping[str, Evaluate] | None = None,
+    phase: str = "",
+    earlier: Sequence[EpochRecord] = (),
 ) -> FitResult:
     """Train until the epochs or the patience are used up, someone asks to stop, or it diverges.
 
@@ -58,6 +60,9 @@ def fit(
     them is held in memory; without it, one is. ``should_stop`` is asked before every step; an epoch
     broken off leaves no trace in the history, for resuming does it again. ``watch`` evaluates more
     splits after each epoch, for their curves alone: nothing is decided by them.
+
+    ``earlier`` are the epochs of phases before this one (see :mod:`convoscope.training.phases`):
+    epochs are counted on, and the best of all is kept, but rates and patience begin anew.
 
     Raises:
         SettingsError: if the settings need a validation split that is not there.
@@ -74,6 +79,8 @@ def fit(
         keep=keep,
         recall=recall,
         should_stop=should_stop,
+        phase=phase,
+        earlier=tuple(earlier),
     )
     if start is not None:
         course.go_on_from(start)
@@ -92,6 +99,8 @@ class _Course:
     keep: Callable[[Checkpoint], object] | None
     recall: Callable[[int], Parameters] | None
     should_stop: Callable[[], bool]
+    phase: str
+    earlier: tuple[EpochRecord, ...]
     history: list[EpochRecord] = field(default_factory=list)
     best_parameters: Parameters | None = None
     divergence: Divergence | None = None
@@ -104,13 +113,18 @@ class _Course:
     def validation_losses(self) -> list[float]:
         if not self.is_validated:
             return []
-        return [record.scores["validation_loss"] for record in self.history]
+        return _validation_losses(self.history)
+
+    @property
+    def every_epoch(self) -> tuple[EpochRecord, ...]:
+        """Those of the phases before, too."""
+        return (*self.earlier, *self.history)
 
     @property
     def best_epoch(self) -> int:
         if not self.is_validated:
-            return len(self.history)
-        return stopping.best_epoch(self.validation_losses)
+            return len(self.every_epoch)
+        return stopping.best_epoch(_validation_losses(self.every_epoch))
 
     def go_on_from(self, start: Checkpoint) -> None:
         if self.is_validated and any("validation_loss" not in r.scores for r in start.history):
@@ -124,15 +138,15 @@ class _Course:
                 f"{start.best_epoch}, found none: give them, or a way to recall them"
             )
         self.learner.load_state(start.state)
-        self.history = list(start.history)
+        self.history = list(start.history[len(self.earlier) :])
         self.best_parameters = start.best_parameters if self.recall is None else None
 
     def run(self) -> FitResult:
         began = time.perf_counter()
         self.listen(
             TrainingStarted(
-                epochs=self.settings.epochs,
-                first_epoch=len(self.history) + 1,
+                epochs=len(self.earlier) + self.settings.epochs,
+                first_epoch=len(self.every_epoch) + 1,
                 steps_per_epoch=len(self.train),
                 images=len(self.train.indices),
             )
@@ -145,17 +159,17 @@ class _Course:
         self.listen(
             TrainingEnded(
                 reason=reason,
-                epochs=len(self.history),
+                epochs=len(self.every_epoch),
                 best_epoch=self.best_epoch,
                 seconds=seconds,
             )
         )
         return FitResult(
             reason=reason,
-            epochs=len(self.history),
+            epochs=len(self.every_epoch),
             best_epoch=self.best_epoch,
             parameters=parameters,
-            history=tuple(self.history),
+            history=self.every_epoch,
             seconds=seconds,
             divergence=self.divergence,
         )
@@ -171,7 +185,7 @@ class _Course:
     def one_epoch(self) -> StopReason | None:
         """Learn, evaluate, keep; or the reason why the epoch did not end."""
         began = time.perf_counter()
-        epoch = len(self.history) + 1
+        epoch = len(self.every_epoch) + 1
         learnt = learn(
             self.learner,
             self.train,
@@ -222,10 +236,16 @@ class _Course:
 
     def recorded(self, epoch: int, found: Mapping[str, float]) -> EpochRecord:
         """Add the epoch to the history, and keep what it gave."""
-        losses = self.validation_losses
+        losses = _validation_losses(self.every_epoch) if self.is_validated else []
         is_best = not self.is_validated or found["validation_loss"] < min(losses, default=math.inf)
         last_rate = self.settings.optimiser.learning_rate * self.multiplier(len(self.train))
-        record = EpochRecord(epoch=epoch, scores=found, learning_rate=last_rate, is_best=is_best)
+        record = EpochRecord(
+            epoch=epoch,
+            scores=found,
+            learning_rate=last_rate,
+            is_best=is_best,
+            phase=self.phase,
+        )
         self.history.append(record)
         best = self.learner.network.parameters() if is_best else None
         if best is not None and self.recall is None:
@@ -237,7 +257,7 @@ class _Course:
                 Checkpoint(
                     epoch=epoch,
                     state=self.learner.state(),
-                    history=tuple(self.history),
+                    history=self.every_epoch,
                     best_epoch=self.best_epoch,
                     best_parameters=best,
                 )
@@ -251,7 +271,7 @@ class _Course:
 
     def diverged(self, what: str, value: float, step: int | None = None) -> StopReason:
         self.divergence = Divergence(
-            epoch=len(self.history) + 1,
+            epoch=len(self.every_epoch) + 1,
             step=step,
             what=what,
             value=value,
@@ -279,6 +299,10 @@ def _check(
             "a watched split must have a name of its own, got 'validation': "
             "it is evaluated anyway, give it as validation"
         )
+
+
+def _validation_losses(records: Sequence[EpochRecord]) -> list[float]:
+    return [record.scores["validation_loss"] for record in records]
 
 
 def _copied(parameters: Parameters) -> dict[str, FloatArray]:

@@ -70,7 +70,7 @@ def head_units(architecture: Architecture) -> dict[str, tuple[Unit, ...]]:
     for head in architecture.heads:
         names = [name for layer in head.layers for name in _names_inside(layer)]
         shapes = {n: s for n, s in own.items() if n.partition(".")[0] in names}
-        found[head.name] = tuple(_units(shapes, {name: head.name for name in names}, set()))
+        found[head.name] = tuple(_units(shapes, dict.fromkeys(names, head.name), set()))
     return found
 
 

@@ -8,16 +8,81 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from convoscope.architecture.branches import AnyLayer
+from convoscope import engines
+from convoscope.architecture.branches import Adopted, AnyLayer
+from convoscope.architecture.cutting import front, tail
 from convoscope.architecture.graph import Architecture, branches
 from convoscope.architecture.layers import Dropout
 from convoscope.arrays import FloatArray
 from convoscope.data.cache import cache_folder
 from convoscope.runs import files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Division:
+    """An architecture in two: all that lies below the first layer that learns, and the rest.
+
+    ``frozen`` are the names of the first part's parameters. ``place`` names where it ends.
+    """
+
+    place: str
+    first: Architecture
+    frozen: frozenset[str]
+    rest: Architecture
+
+
+def divided(architecture: Architecture, multipliers: Mapping[str, float]) -> Division | None:
+    """The architecture where what is frozen ends; ``None`` where already the first layer learns,
+    or an adopted network's code hides how it could be divided.
+    """
+    if (layer := last_frozen(architecture, multipliers)) is not None:
+        first = front(architecture, layer)
+        names = {name for inner in first.layers for name in _names_inside(inner)}
+        return Division(
+            place=layer,
+            first=first,
+            frozen=frozenset(n for n in multipliers if n.partition(".")[0] in names),
+            rest=tail(architecture, layer),
+        )
+    return _divided_inside(architecture, multipliers)
+
+
+def _divided_inside(
+    architecture: Architecture, multipliers: Mapping[str, float]
+) -> Division | None:
+    """The architecture divided inside the adopted network that it begins with."""
+    adopted = architecture.layers[0] if architecture.layers else None
+    if not isinstance(adopted, Adopted):
+        return None
+    prefix = f"{adopted.name}."
+    learning = frozenset(
+        name.removeprefix(prefix)
+        for name, rate in multipliers.items()
+        if name.startswith(prefix) and rate > 0 and not is_statistic(name)
+    )
+    split = engines.split(
+        adopted.source, architecture.input_shape, cut=adopted.cut, learning=learning
+    )
+    if split is None:
+        return None
+    first, rest = (replace(part, name=adopted.name) for part in (split.front, split.rest))
+    name, image = architecture.name, architecture.input_shape
+    return Division(
+        place=first.cut,
+        first=Architecture(name=f"{name} up to {first.cut}", input_shape=image, layers=(first,)),
+        frozen=frozenset(prefix + inner for inner in split.front_names),
+        rest=replace(
+            architecture,
+            name=f"{name} after {first.cut}",
+            input_shape=first.maps,
+            layers=(rest, *architecture.layers[1:]),
+        ),
+    )
 
 
 def last_frozen(architecture: Architecture, multipliers: Mapping[str, float]) -> str | None:

@@ -186,8 +186,9 @@ def _last(text: str, argument: str) -> Tuning:
             f"--tune {text}: at least the last layer must learn, got {argument or 'no number'}: "
             "write last:1 or more, or last for a new head alone"
         )
-    is_blocks = number is not None and (number[2] or "").startswith("block")
-    return Tuning(strategy=strategy, **{"blocks" if is_blocks else "layers": count})
+    if number is not None and (number[2] or "").startswith("block"):
+        return Tuning(strategy=strategy, blocks=count)
+    return Tuning(strategy=strategy, layers=count)
 
 
 def _decay(text: str, argument: str) -> float:
