@@ -75,6 +75,21 @@ WHAT, WHERE, OUTPUT = "What to look for", "Where to look", "Output"
     help="That neuron too, silent or not; may be given again.",
 )
 @grouped("--maps", "has_maps", heading=WHAT, is_flag=True, help="Show the maps of every layer.")
+@grouped(
+    "--score",
+    "has_scores",
+    heading=WHAT,
+    is_flag=True,
+    help="Score the methods: can they be trusted on these images?",
+)
+@grouped(
+    "--objects",
+    heading=WHAT,
+    type=click.Path(path_type=Path),
+    metavar="CSV|DIR",
+    help="With --score: a table image,left,top,right,bottom in pixels, or a folder of masks, that "
+    "mark the thing in each image.",
+)
 @grouped("--top", heading=WHAT, default=5, show_default=True, help="Name so many classes.")
 @grouped("--engine", heading=OUTPUT, type=click.Choice(["torch", "numpy"]), help="Compute on that.")
 @grouped("--device", "-d", heading=OUTPUT, default="auto", help="auto, cpu, cuda, cuda:1 or mps.")

@@ -7,6 +7,7 @@ by image, so that memory stays flat however many there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,6 +18,7 @@ from convoscope.jobs.explain_image import explain_image
 from convoscope.jobs.explain_images import ImagesToExplain, named_images, own_images
 from convoscope.jobs.explain_pictures import pictures_of, pictures_of_filters
 from convoscope.jobs.explain_request import ExplainRequest, Plan, plan
+from convoscope.jobs.explain_score import check_scored, score
 from convoscope.jobs.explain_subject import Subject, subject_of
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.network import Engine, Network
@@ -26,6 +28,7 @@ from convoscope.runs.explanation_files import (
     ExplanationWriter,
     open_explanations,
 )
+from convoscope.runs.explanation_scores import write_scores
 from convoscope.runs.explanations import ExplainedImage, Explanations
 
 Images: TypeAlias = str | Path | Sequence[str | Path]
@@ -83,10 +86,12 @@ def explain_into(
 
     ``out`` is ``None`` for the first free folder below the run's ``explanations``, or below
     ``runs`` for a network that is no run. ``started`` is given the folder when it is there. When
-    interrupted, the folder holds what was done, and says so.
+    interrupted, the folder holds what was done, and says so. If the request asks for scores, they
+    are written beside the images.
 
     Raises:
-        ConvoscopeError: as :func:`explain`; also if ``out`` holds something already.
+        ConvoscopeError: as :func:`explain`; also if ``out`` holds something already, or what is to
+            be scored cannot be.
     """
     subject = subject_of(
         of, backbone=backbone, class_names=class_names, engine=engine, device=device
@@ -94,6 +99,7 @@ def explain_into(
     asked = request or ExplainRequest()
     wanted = plan(asked, subject.network, subject.class_names)
     chosen = images_for(subject, images, wanted)
+    marked = check_scored(asked, wanted, chosen)
     folder = explanation_folder(out, subject)
     kernels = filters_of(subject.network, wanted)
     facts = about(subject, wanted, chosen, _command(subject, asked, images, out))
@@ -102,6 +108,15 @@ def explain_into(
     try:
         for image in explained(subject, wanted, chosen, writer.problem, progress):
             writer.add(image, pictures_of(image))
+        if asked.has_scores:
+            score(
+                subject,
+                wanted,
+                chosen.images,
+                marked=marked,
+                progress=progress,
+                done=partial(write_scores, folder),
+            )
     except KeyboardInterrupt:
         writer.end("interrupted")
         raise

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from convoscope.errors import ExplainError, SettingsError, UnknownNameError, unknown_name
@@ -37,7 +38,9 @@ class ExplainRequest:
     in each, at most one ``one_per`` channel or place; ``chosen`` are others, as
     ``"layer:row,column,channel"``. ``classes`` are names or indices, or ``"all"``; empty is what
     the network says, and the label where it is another. ``head`` is the one to ask, empty is each.
-    With ``has_maps`` the maps of all layers are kept. ``top`` classes are named per head.
+    With ``has_maps`` the maps of all layers are kept. ``top`` classes are named per head. With
+    ``has_scores`` every method is scored; ``objects`` is a table of boxes, or a folder of masks, of
+    the things that the images show.
     """
 
     methods: tuple[str, ...] = ()
@@ -49,6 +52,8 @@ class ExplainRequest:
     head: str | None = None
     has_maps: bool = False
     top: int = 5
+    has_scores: bool = False
+    objects: Path | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.neurons <= MOST_NEURONS:
@@ -57,6 +62,11 @@ class ExplainRequest:
             )
         if self.top < 1:
             raise SettingsError(f"top must be at least 1 class, got {self.top}: 5 is usual")
+        if self.objects is not None and not self.has_scores:
+            raise SettingsError(
+                f"--objects {self.objects}: what is marked in images is for their scores, and none "
+                "were asked for: add --score"
+            )
         for name in self.methods:
             if name not in METHODS and self.methods != (ALL,):
                 raise unknown_name("method", name, METHODS)
@@ -73,6 +83,8 @@ class ExplainRequest:
         words += [f"--head={self.head}"] if self.head is not None else []
         words += [f"--one-per={self.one_per}"] if self.one_per is not None else []
         words += ["--maps"] if self.has_maps else []
+        words += ["--score"] if self.has_scores else []
+        words += [f"--objects={self.objects}"] if self.objects is not None else []
         several = (("layer", self.layers), ("class", self.classes), ("neuron", self.chosen))
         words += [f"--{name}={value}" for name, values in several for value in values]
         return tuple(words)

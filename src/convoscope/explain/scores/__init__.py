@@ -11,16 +11,18 @@ from __future__ import annotations
 from convoscope.explain.scores.baselines import BASELINES, centre, chance
 from convoscope.explain.scores.curves import Curves, perturbation_curves
 from convoscope.explain.scores.drops import drops
-from convoscope.explain.scores.measure import probabilities, score_images
+from convoscope.explain.scores.measure import Measured, probabilities, score_images
 from convoscope.explain.scores.pointing import mass_inside, points_inside
 from convoscope.explain.scores.saliency import given, saliencies, saliency
-from convoscope.explain.scores.sanity import equal_to_gradient, randomised
+from convoscope.explain.scores.sanity import Randomised, equal_to_gradient, randomised
 from convoscope.explain.scores.similarity import rank_correlation, ssim
 from convoscope.explain.scores.stability import stability
 
 __all__ = [
     "BASELINES",
     "Curves",
+    "Measured",
+    "Randomised",
     "centre",
     "chance",
     "drops",
