@@ -23,6 +23,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: dict[str, Entry] = {
+    "atlas": Entry("atlas:atlas", "Show what in a data set excites each channel of a layer."),
     "compare": Entry("compare:compare", "Say which run is better, and whether it is noise."),
     "convolve": Entry("convolve:convolve", "Slide filters over pictures and show the maps."),
     "data": Entry("data:data", "Check, count, divide and preview images before training."),
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Entry] = {
     ),
     "evaluate": Entry("evaluate:evaluate", "Test a trained run again, on its data or on other."),
     "predict": Entry("predict:predict", "Say what is in pictures, with a trained run."),
+    "maximise": Entry("maximise:maximise", "Draw the pictures that excite a network most."),
     "explain": Entry("explain:explain", "Show what a network looks at in images."),
     "report": Entry("report:report", "Write a run's report as one HTML file."),
     "runs": Entry("runs:runs", "List, show and remove runs."),

@@ -13,18 +13,24 @@ def report(run: Path) -> None:
     """Write the report of RUN anew, from what the run has saved, and print where it is.
 
     It is one file, report.html in the run's folder, that needs nothing else and no network. Of a
-    folder of explanations it is explain.html.
+    folder of explanations it is explain.html, of favourite inputs favourites.html, of an atlas
+    atlas.html.
 
     \b
     convoscope report runs/photos-small-1
     convoscope report runs/photos-small-1/explanations/1
     """  # noqa: D301 - click reads the backspace
     from convoscope import report as pages
-    from convoscope.report import explain_page
+    from convoscope.report import atlas_page, explain_page, maximise_page
     from convoscope.runs import open_run
     from convoscope.runs.explanation_files import is_explanations, open_explanations
+    from convoscope.runs.inside_files import kind_of, open_inside
     from convoscope.runs.variations import VARIATIONS
 
+    if (kind := kind_of(run)) is not None:
+        write = {"favourites": maximise_page.write, "atlas": atlas_page.write}[kind]
+        click.echo(str(write(open_inside(run, kind))))
+        return
     if is_explanations(run):
         click.echo(str(explain_page.write(open_explanations(run))))
         return

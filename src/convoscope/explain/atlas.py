@@ -103,9 +103,14 @@ def strongest_images(found: Answers, k: int) -> IntArray:
     return rows
 
 
-def highest(found: Answers) -> tuple[FloatArray, FloatArray]:
-    """Over all images the highest peak and the highest mean of each channel, (C,) and (C,)."""
-    return found.peaks.max(axis=0), found.means.max(axis=0)
+def excited(found: Answers, best: IntArray) -> IntArray:
+    """``best`` (C, k) without the images that do not excite the channel: those that it answers
+    with 0 or less, though others with more, and all of a dead one. They become -1.
+    """
+    channels = np.arange(len(best))[:, None]
+    values = np.where(best >= 0, found.peaks[np.maximum(best, 0), channels], -np.inf)
+    is_below_all = (values <= 0).all(axis=1) & ~dead(found)
+    return np.where((values > 0) | (is_below_all[:, None] & np.isfinite(values)), best, -1)
 
 
 def answered(found: Answers) -> IntArray:

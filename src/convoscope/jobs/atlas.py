@@ -12,7 +12,7 @@ import numpy as np
 from convoscope.arrays import Array, ByteArray, FloatArray, IntArray
 from convoscope.errors import RunError
 from convoscope.explain import target_layer
-from convoscope.explain.atlas import Answers, answered, dead, most_often, strongest_images
+from convoscope.explain.atlas import Answers, answered, dead, excited, most_often, strongest_images
 from convoscope.explain.atlas_classes import Speaks, speaks
 from convoscope.explain.filters import convolutions, filters
 from convoscope.explain.maximise import maximise
@@ -82,7 +82,7 @@ def atlas_into(
         **options,
     )
     found = survey(network, (layer,), images.pixels, progress=progress)[layer]
-    best = strongest_images(found, asked.patches)
+    best = excited(found, strongest_images(found, asked.patches))
     said = speaks(found.means, images.labels, len(images.class_names))
     window = window_of(network, layer, images.pixels, found, best)
     order = by_selectivity(said, found)

@@ -55,6 +55,20 @@ function sortable(table) {
   });
 }
 
+function searching(input) {
+  const rows = [...document.getElementById(input.dataset.table).tBodies[0].rows];
+  const said = input.parentElement.querySelector("[role=status]");
+  input.addEventListener("input", () => {
+    const words = input.value.trim().toLowerCase();
+    const isNumber = /^\d+$/.test(words);
+    rows.forEach((row) => {
+      const first = row.cells[0].textContent.trim();
+      row.hidden = isNumber ? first !== words : !row.textContent.toLowerCase().includes(words);
+    });
+    said.textContent = words ? `${rows.filter((row) => !row.hidden).length} of ${rows.length}` : "";
+  });
+}
+
 function markSection() {
   const links = [...document.querySelectorAll(".top nav a")];
   const sections = links.map((link) => document.querySelector(link.getAttribute("href")));
@@ -70,4 +84,5 @@ function markSection() {
 followTheme();
 document.querySelectorAll(".copy").forEach(copyCommand);
 document.querySelectorAll("table.sortable").forEach(sortable);
+document.querySelectorAll("input[data-table]").forEach(searching);
 markSection();
