@@ -116,16 +116,20 @@ def _shown(record: Mapping[str, Any], picture: Array, of: str, side: int) -> Sho
     if record["is_silent"]:
         words = "nothing excites it"
     elif real is not None:
-        words = f"strongest real image {wording.score(real)}, {record['real_image']}"
+        words = f"strongest real image {_number(real)}, {record['real_image']}"
     else:
-        words = f"gray {wording.score(record['started'])}"
+        words = f"gray {_number(record['started'])}"
     return ShownFavourite(
         name=record["name"],
         picture=favourite_shown(picture, f"favourite input of {of} {record['name']}", side=side),
-        value=wording.score(record["reached"]),
-        words=words.replace("-", "\N{MINUS SIGN}") if real is None else words,
+        value=_number(record["reached"]),
+        words=words,
         is_silent=record["is_silent"],
     )
+
+
+def _number(value: float) -> str:
+    return wording.score(value).replace("-", "\N{MINUS SIGN}")
 
 
 def _settings(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

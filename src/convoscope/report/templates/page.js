@@ -46,10 +46,13 @@ function sortable(table) {
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", up ? "ascending" : "descending");
       const value = (row) => row.cells[column].textContent.trim();
-      const order = (a, b) => column === 0
+      const number = (row) => parseFloat(value(row).replaceAll(",", "").replace("\u2212", "-"));
+      const all = [...table.tBodies[0].rows];
+      const isText = column === 0 || all.every((row) => isNaN(number(row)));
+      const order = (a, b) => isText
         ? value(a).localeCompare(value(b), undefined, { numeric: true })
-        : (parseFloat(value(a).replaceAll(",", "")) || 0) - (parseFloat(value(b).replaceAll(",", "")) || 0);
-      const rows = [...table.tBodies[0].rows].sort((a, b) => (up ? 1 : -1) * order(a, b));
+        : (number(a) || 0) - (number(b) || 0);
+      const rows = all.sort((a, b) => (up ? 1 : -1) * order(a, b));
       table.tBodies[0].append(...rows);
     });
   });
