@@ -24,7 +24,9 @@ from convoscope.report.looking_maps import (
 from convoscope.report.looking_neurons import ShownNeurons, neuron_groups
 from convoscope.report.looking_style import legend_style
 from convoscope.report.shell import fill
+from convoscope.report.trust import trust_section, with_trust
 from convoscope.runs.explanation_files import ExplanationFolder
+from convoscope.runs.explanation_scores import Scores, read_scores
 from convoscope.runs.explanations import About, ExplainedImage
 
 MOST_IMAGES: Final = 24
@@ -75,11 +77,11 @@ def write(folder: ExplanationFolder) -> Path:
 
 def render(folder: ExplanationFolder) -> str:
     """The page as text."""
-    filters = folder.filters()
+    filters, scores = folder.filters(), read_scores(folder.path)
     looked, rows = [], []
     shown = min(len(folder), MOST_IMAGES)
     for image in folder.images(MOST_IMAGES):
-        looked.append(_looked(image, folder.about, filters, _maps_each(image, shown)))
+        looked.append(_looked(image, folder.about, filters, scores, _maps_each(image, shown)))
         rows += _grid_row(image, folder.about)
     return fill(
         "explain.html",
@@ -92,6 +94,7 @@ def render(folder: ExplanationFolder) -> str:
         problems=folder.problems,
         images=looked,
         left_out=len(folder) - shown,
+        trust=trust_section(scores) if scores and scores.images else None,
         grid=grid_of(rows, folder.about),
         filters=filter_sections(filters),
         neurons=neuron_table(looked),
@@ -135,10 +138,15 @@ def grid_of(rows: Sequence[tuple[tuple[str, ...], str, GridRow]], about: About) 
 
 
 def _looked(
-    image: ExplainedImage, about: About, filters: Mapping[str, FloatArray], most: int
+    image: ExplainedImage,
+    about: About,
+    filters: Mapping[str, FloatArray],
+    scores: Scores | None,
+    most: int,
 ) -> Looked:
+    shown = shown_image(image, about, targets=main_targets(image))
     return Looked(
-        image=shown_image(image, about, targets=main_targets(image)),
+        image=with_trust(shown, image, scores),
         neurons=neuron_groups(image),
         maps=map_sections(image, filters, most=most),
     )

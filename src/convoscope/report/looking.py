@@ -46,7 +46,8 @@ those of values on both sides of 0; or none.
 class Shown:
     """A picture for the page: ``words`` say what one sees, ``low`` and ``high`` what the ends of
     its colour bar stand for. ``bright`` is a brighter picture of the same, whose light is full at
-    ``bright_high``.
+    ``bright_high``. ``trust`` says how its method was scored on this image, ``mark`` what speaks
+    against it.
     """
 
     uri: str
@@ -60,6 +61,8 @@ class Shown:
     bright: str = ""
     bright_high: str = ""
     is_exact: bool = False
+    trust: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +88,9 @@ class ShownHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownTarget:
-    """One class of an image, with the picture of every method."""
+    """One class of an image, by head and name, with the picture of every method."""
 
+    key: tuple[str, str]
     title: str
     words: str
     views: tuple[Shown, ...]
@@ -113,6 +117,7 @@ def shown_image(image: ExplainedImage, about: About, *, targets: Sequence[int]) 
         heads=tuple(_head(said) for said in image.facts.said),
         targets=tuple(
             ShownTarget(
+                key=(image.facts.targets[place].head, image.facts.targets[place].name),
                 title=_target_title(image.facts.targets[place], several),
                 words=_WHY[image.facts.targets[place].why],
                 views=tuple(view_of(image, view, place, about) for view in image.views),
