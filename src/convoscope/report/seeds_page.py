@@ -36,6 +36,7 @@ def seeds_page(run: Run) -> str:
         ),
         banners=material.banners(contents),
         network=material.network(contents),
+        pretrained=material.pretrained(contents),
         command=material.command(contents),
         settings=material.settings(contents),
         environment=material.environment(contents),

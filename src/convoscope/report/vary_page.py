@@ -230,5 +230,6 @@ def _reconcile(found: Variations) -> None:
             if abs(gap - contrast.accuracy.value) > 1e-9:
                 raise ReconciliationError(
                     f"{contrast.factor} {contrast.level}: the difference of two variants must be "
-                    f"that of their rows, got {contrast.accuracy.value} and {gap}: compare again"
+                    f"that of their rows, got {contrast.accuracy.value:.4f} and {gap:.4f}: compare "
+                    "again"
                 )

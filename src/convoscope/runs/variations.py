@@ -204,7 +204,7 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
+class OnTest:
     """A variant on the test split: the mean over its seeds, its interval over images."""
 
     number: int
@@ -235,7 +235,7 @@ class Variations:
     level: float
     chosen: int
     level_with_chosen: tuple[int, ...]
-    tested: tuple[Tested, ...]
+    tested: tuple[OnTest, ...]
     notes: tuple[str, ...]
 
     def name_of(self, variant: PlannedVariant) -> str:
