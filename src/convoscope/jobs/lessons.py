@@ -13,12 +13,12 @@ from convoscope.data.dataset import SplitName
 from convoscope.jobs.adapted import Stage
 from convoscope.jobs.predictions import predictions_of
 from convoscope.jobs.prepare import Prepared
+from convoscope.jobs.scaling import scaled_down, sizes_before_heads
 from convoscope.metrics.predictions import Predictions
 from convoscope.network import HeadLoss, Learner, Network
 from convoscope.training import epoch
 from convoscope.training.loop import Parameters
 from convoscope.training.phases import Phase
-from convoscope.training.settings import TrainingSettings
 from convoscope.transfer.freezing import is_statistic
 from convoscope.transfer.view_batches import ViewBatches
 
@@ -36,7 +36,9 @@ def phases(prepared: Prepared, network: Network) -> tuple[Phase, ...]:
 
 
 def stage_network(prepared: Prepared, stage: Stage) -> Network:
-    """What is taught in a stage, with the parameters that have learnt before."""
+    """What is taught in a stage: the parameters that have learnt before, and fresh ones that suit
+    what they are given.
+    """
     request = prepared.request
     network = engines.build(
         stage.taught,
@@ -46,7 +48,9 @@ def stage_network(prepared: Prepared, stage: Stage) -> Network:
         device=request.device,
         precision=request.precision,
     )
-    return network.with_parameters(stage.start)
+    started = network.with_parameters(stage.start)
+    sizes = _sizes(prepared, stage, started)
+    return started.with_parameters(scaled_down(started.parameters(), sizes)) if sizes else started
 
 
 def losses(prepared: Prepared) -> tuple[HeadLoss, ...]:
@@ -86,7 +90,7 @@ def _phase(prepared: Prepared, stage: Stage | None, network: Callable[[], Networ
             start,
             optimiser=settings.optimiser,
             losses=losses(prepared),
-            rates=_rates(stage, settings, start),
+            rates=_rates(prepared, stage, start),
             seed=settings.seed,
         )
 
@@ -123,12 +127,30 @@ def _batches(prepared: Prepared, stage: Stage | None) -> epoch.Batches:
     )
 
 
-def _rates(stage: Stage | None, settings: TrainingSettings, network: Network) -> dict[str, float]:
+def _rates(prepared: Prepared, stage: Stage | None, network: Network) -> dict[str, float]:
     """The multipliers of the learning rate, of what has learnt before parameter by parameter."""
     if stage is None:
-        return dict(settings.rates)
+        return dict(prepared.settings.rates)
     learnable = (name for name in network.parameters() if not is_statistic(name))
-    return {name: stage.multipliers[name] for name in learnable}
+    rates = {name: stage.multipliers[name] for name in learnable}
+    for layer, size in _sizes(prepared, stage, network).items():
+        rates[f"{layer}.weight"] /= size
+    return rates
+
+
+def _sizes(prepared: Prepared, stage: Stage, network: Network) -> dict[str, float]:
+    """How large the features are before each new layer; nobody asked where no strategy is named."""
+    adapted, request = prepared.adapted, prepared.request
+    if adapted is None or request.tune is None:
+        return {}
+    return sizes_before_heads(
+        network,
+        prepared.inputs_of(stage),
+        prepared.splits.indices["train"],
+        frozenset(network.parameters()) - frozenset(adapted.parameters),
+        device=request.device,
+        precision=request.precision,
+    )
 
 
 def _evaluation(

@@ -11,7 +11,7 @@ from convoscope.metrics.summary import summarise
 from convoscope.runs import Run
 from convoscope.training.outcome import FitResult
 
-EXPLODED = 2.0
+EXPLODED = 4.0
 """A first epoch with so many times the loss of guessing evenly has taught nothing but harm."""
 
 
@@ -63,9 +63,9 @@ def _worse_than_frozen(run: Run, result: FitResult, prepared: Prepared) -> Itera
         return
     frozen, learnt = run.baseline("validation"), run.predictions("validation")
     before, after = (summarise(said).whole.accuracy for said in (frozen, learnt))
-    if before.value is None or after.value is None or after.high is None:
+    if before.value is None or before.low is None or after.value is None or after.high is None:
         return
-    if after.high < before.value:
+    if after.high < before.value and after.value < before.low:
         rate = prepared.settings.optimiser.learning_rate
         yield (
             f"learning did the pretrained layers harm: on validation the network is right on "
