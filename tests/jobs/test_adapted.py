@@ -58,7 +58,9 @@ def check_agreement(run: Run, tolerance: float = 1e-6) -> None:
 
 
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
-@pytest.mark.parametrize("head", ["linear", "flatten", "max-512", "avg-512", "mlp", "top"])
+@pytest.mark.parametrize(
+    "head", ["norm-linear", "linear", "flatten", "max-512", "avg-512", "mlp", "top"]
+)
 def test_the_whole_network_says_of_images_what_the_head_said_of_features(
     train: Train, head: str, engine: str
 ) -> None:
@@ -159,7 +161,7 @@ def test_with_other_weights_a_run_does_not_go_on(train: Train, install: Install)
     with pytest.raises(
         RunError,
         match=r"going on needs the weights that the run began with \(SHA-256 [0-9a-f]{12}\), those "
-        r"of backbone 'vgg19' are now [0-9a-f]{12}: import the first ones again, or train again",
+        r"of vgg19 are now [0-9a-f]{12}: bring the first ones back, or train again",
     ):
         convoscope.resume(run.path)
 
@@ -214,7 +216,7 @@ def test_augmentation_of_a_frozen_backbone_needs_views(train: Train, tmp_path: P
 
 
 def test_a_rate_above_0_lets_layers_of_the_trunk_learn_too(train: Train, install: Install) -> None:
-    run = train(rate={"conv2": 0.5}, epochs=1)
+    run = train(rate={"conv2": 0.5}, epochs=1, head="linear")
     facts, stored = run.model()["backbone"], install().arrays()
     assert facts["frozen_up_to"] == "pool1"
     assert facts["learnt_parameters"] == 8 * 3 + 3 + 6 * 9 * 8 + 8

@@ -14,7 +14,7 @@ from convoscope.architecture.layers import (
 )
 from convoscope.architecture.zoo import make
 from convoscope.errors import ArchitectureError, UnknownNameError
-from convoscope.transfer.heads import HEADS, usual_head, with_head
+from convoscope.transfer.heads import HEADS, USUAL, with_head
 
 VGG19 = make("vgg19")
 
@@ -64,6 +64,8 @@ def test_a_trunk_that_gives_a_vector_is_not_pooled() -> None:
     )
     (head,) = with_head(trunk, "linear", {"class": 3}).heads
     assert [layer.kind for layer in head.layers] == ["dense"]
+    (head,) = with_head(trunk, "norm-linear", {"class": 3}).heads
+    assert [layer.kind for layer in head.layers] == ["dropout", "dense"]
     (head,) = with_head(trunk, "mlp", {"class": 3}).heads
     assert [layer.kind for layer in head.layers] == ["dense", "dropout", "dense"]
 
@@ -109,5 +111,10 @@ def test_an_unknown_head_names_the_nearest() -> None:
         with_head(VGG19, "liner", {"class": 3})
 
 
-def test_the_usual_head_is_a_head() -> None:
-    assert {usual_head(name) for name in ("vgg19", "resnet50", "timm:x")} <= HEADS.keys()
+def test_the_usual_head_normalises_maps_but_not_single_pixels() -> None:
+    (head,) = with_head(VGG19, USUAL, {"class": 3}).heads
+    kinds = [layer.kind for layer in head.layers]
+    assert kinds == ["batch_norm", "global_avg_pool", "dropout", "dense"]
+    pixel = Architecture(name="p", input_shape=(3, 4, 4), layers=(Conv2d("c", 8, kernel_size=4),))
+    (head,) = with_head(pixel, USUAL, {"class": 3}).heads
+    assert [layer.kind for layer in head.layers] == ["global_avg_pool", "dropout", "dense"]

@@ -37,8 +37,8 @@ _NETWORK: tuple[Decorator[Any], ...] = (
         "--head",
         heading="Network",
         metavar="KIND",
-        help="What learns on the backbone: linear, flatten, max-512, avg-512, mlp, or top (its own "
-        "head with the last layer replaced). [the usual one of the backbone]",
+        help="What learns on the backbone: norm-linear, linear, flatten, max-512, avg-512, mlp, or "
+        "top (its own head with the last layer replaced). [norm-linear]",
     ),
     setting(
         "--views",

@@ -20,7 +20,7 @@ from convoscope.runs import Run, open_run
 from convoscope.transfer.catalogue import backbone
 from convoscope.transfer.depth import shapes_in_order
 from convoscope.transfer.freezing import weights_hash
-from convoscope.transfer.heads import TOP, find_head, usual_head, with_head
+from convoscope.transfer.heads import TOP, USUAL, find_head, with_head
 from convoscope.transfer.pretrained import blueprint, check_engine
 from convoscope.transfer.store import Stored, how_to_get, needed
 
@@ -119,7 +119,7 @@ class BackboneStart:
     @property
     def head(self) -> str:
         """The head that is asked for, or the usual one."""
-        return self.request.head or usual_head(self._asked)
+        return self.request.head or USUAL
 
     def architecture(self, classes: Classes) -> Architecture:
         """The trunk with a new head for each question.
