@@ -41,8 +41,8 @@ def _percent(value: float) -> str:
     for decimals in (1, 2, 3):
         said = f"{100 * value:.{decimals}f}"
         if not (0 < value < 1 and float(said) in (0.0, 100.0)):
-            break
-    return said
+            return said
+    return f"{100 * value:.1f}"
 
 
 def score(value: float | None) -> str:
