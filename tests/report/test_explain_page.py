@@ -24,9 +24,10 @@ from convoscope.jobs.explain import explain_into
 from convoscope.jobs.explain_request import ExplainRequest
 from convoscope.network import Network
 from convoscope.report import explain_page
-from convoscope.report.looking import looking_section, main_targets, shown_image
+from convoscope.report.looking import main_targets, shown_image
 from convoscope.report.looking_maps import strongest_channels
 from convoscope.report.looking_neurons import close_up, neuron_groups
+from convoscope.report.looking_section import looking_section
 from convoscope.runs.explanation_files import (
     ExplanationFolder,
     explanations_of,

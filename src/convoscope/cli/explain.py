@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from convoscope.cli.explain_scores import print_scores, scores_json
 from convoscope.cli.failures import MISTAKE
 from convoscope.cli.grouped import GroupedCommand, grouped
 from convoscope.errors import SettingsError
@@ -124,6 +125,7 @@ def explain(
     convoscope explain runs/photos-small-1
     convoscope explain runs/photos-small-1 cat.jpg --class dog --class cat
     convoscope explain runs/photos-small-1 holiday/ --class all --methods grad-cam
+    convoscope explain runs/photos-small-1 holiday/ --methods all --score
     convoscope explain --backbone vgg19 cat.jpg --neuron block5_conv4:4,6,103
     convoscope explain --backbone vgg19 --layer block1_conv1
     """  # noqa: D301 - click reads the backspace
@@ -136,9 +138,11 @@ def explain(
     if as_json:
         where = {"folder": folder.path, "page": page, "report": report}
         paths = {name: None if path is None else str(path) for name, path in where.items()}
-        click.echo(json.dumps({**paths, **folder.to_json()}, indent=2, ensure_ascii=False))
+        content = {**paths, **folder.to_json(), "scores": scores_json(folder.path)}
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     else:
         _print(folder)
+        print_scores(folder.path)
         click.echo(f"page    {page}")
         if report is not None:
             click.echo(f"report  {report}")
@@ -225,8 +229,11 @@ def _report(run: Path | None, folder: ExplanationFolder) -> Path | None:
     """The run's report, written anew where what was found belongs in it."""
     from convoscope import report
     from convoscope.runs import open_run
+    from convoscope.runs.explanation_scores import read_scores
 
-    if run is None or not folder.about.images_of or folder.path.parent.parent != run:
+    if run is None or folder.path.parent.parent != run:
+        return None
+    if not folder.about.images_of and read_scores(folder.path) is None:
         return None
     return report.write(open_run(run))
 

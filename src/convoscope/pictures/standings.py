@@ -65,11 +65,12 @@ def signed(value: float) -> str:
 
 def _row(row: StandingRow, at: Scale, y: float) -> Markup:
     low, high = at(row.low), at(row.high)
+    words = "ink" if row.tone == "blue" else row.tone
     return Markup("").join(
         [
-            text(0, y + 4, shortened(row.name, _LEFT - 14), class_=row.tone),
+            text(0, y + 4, shortened(row.name, _LEFT - 14), class_=words),
             line(low, y, high, y, f"range {row.tone}"),
             element("circle", cx=at(row.value), cy=y, r=4.5, class_=f"dot {row.tone}"),
-            text(WIDTH, y + 4, signed(row.value), class_=f"end {row.tone}"),
+            text(WIDTH, y + 4, signed(row.value), class_=f"end {words}"),
         ]
     )

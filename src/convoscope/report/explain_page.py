@@ -24,9 +24,9 @@ from convoscope.report.looking_maps import (
 from convoscope.report.looking_neurons import ShownNeurons, neuron_groups
 from convoscope.report.looking_style import legend_style
 from convoscope.report.shell import fill
-from convoscope.report.trust import trust_section, with_trust
+from convoscope.report.trust import Judge, judge_of, trust_section
 from convoscope.runs.explanation_files import ExplanationFolder
-from convoscope.runs.explanation_scores import Scores, read_scores
+from convoscope.runs.explanation_scores import read_scores
 from convoscope.runs.explanations import About, ExplainedImage
 
 MOST_IMAGES: Final = 24
@@ -78,10 +78,11 @@ def write(folder: ExplanationFolder) -> Path:
 def render(folder: ExplanationFolder) -> str:
     """The page as text."""
     filters, scores = folder.filters(), read_scores(folder.path)
+    judge = judge_of(folder.path)
     looked, rows = [], []
     shown = min(len(folder), MOST_IMAGES)
     for image in folder.images(MOST_IMAGES):
-        looked.append(_looked(image, folder.about, filters, scores, _maps_each(image, shown)))
+        looked.append(_looked(image, folder.about, filters, judge, _maps_each(image, shown)))
         rows += _grid_row(image, folder.about)
     return fill(
         "explain.html",
@@ -141,12 +142,12 @@ def _looked(
     image: ExplainedImage,
     about: About,
     filters: Mapping[str, FloatArray],
-    scores: Scores | None,
+    judge: Judge,
     most: int,
 ) -> Looked:
     shown = shown_image(image, about, targets=main_targets(image))
     return Looked(
-        image=with_trust(shown, image, scores),
+        image=judge(shown, image),
         neurons=neuron_groups(image),
         maps=map_sections(image, filters, most=most),
     )

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
-from markupsafe import Markup
 
 from convoscope.architecture.receptive_field import Box
 from convoscope.arrays import ByteArray, FloatArray
@@ -21,14 +19,11 @@ from convoscope.pictures.heat import bright_limit, lit, overlay
 from convoscope.pictures.maps import enlarged
 from convoscope.pictures.thumbnails import data_uri, zoom
 from convoscope.report import wording
-from convoscope.report.looking_style import legend_style
-from convoscope.runs.explanation_files import explanations_of
 from convoscope.runs.explanations import (
     About,
     ClassTarget,
     ExplainedImage,
     HeadSaid,
-    MethodSaid,
     View,
 )
 
@@ -299,57 +294,3 @@ def _size_words(picture: ByteArray) -> str:
     height, width, channels = picture.shape
     colours = "gray" if channels == 1 else "RGB"
     return f"{height} × {width} pixels, {colours}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookingSection:
-    """The section of a run's report: its own images, what the network looks at in each; ``page``
-    is where more of it is.
-    """
-
-    images: tuple[ShownImage, ...]
-    words: str
-    methods: tuple[MethodSaid, ...]
-    page: str
-    legends: Markup
-
-
-def looking_section(run: Path) -> LookingSection | None:
-    """The last explanation of the run's own images, as a section; ``None`` without any.
-
-    Raises:
-        RunError: if the explanation is not whole.
-    """
-    own = [folder for folder in explanations_of(run) if folder.about.images_of and len(folder)]
-    if not own:
-        return None
-    folder = own[-1]
-    return LookingSection(
-        images=tuple(
-            _brightened(
-                shown_image(image, folder.about, targets=main_targets(image)[:MOST_TARGETS])
-            )
-            for image in folder.images(MOST_IMAGES)
-        ),
-        words=folder.about.images_of,
-        methods=folder.about.methods,
-        page=folder.page_file.relative_to(run).as_posix(),
-        legends=legend_style(),
-    )
-
-
-def _brightened(image: ShownImage) -> ShownImage:
-    """The image with the brighter of two pictures alone: a report has no switch between them."""
-    return replace(
-        image,
-        targets=tuple(
-            replace(target, views=tuple(_bright(view) for view in target.views))
-            for target in image.targets
-        ),
-    )
-
-
-def _bright(view: Shown) -> Shown:
-    if not view.bright:
-        return view
-    return replace(view, uri=view.bright, high=f"≥{view.bright_high}", bright="", bright_high="")

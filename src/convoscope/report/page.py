@@ -12,12 +12,13 @@ from convoscope.report.factors import factors_section
 from convoscope.report.headline import headline, whole_baseline
 from convoscope.report.heads import head_sections
 from convoscope.report.learning import learning
-from convoscope.report.looking import LookingSection, looking_section
+from convoscope.report.looking_section import LookingSection, looking_section
 from convoscope.report.parts import check_parts, parts_section
 from convoscope.report.printed import check_page
 from convoscope.report.reading import Contents, read
 from convoscope.report.seeds_page import seeds_page
 from convoscope.report.shell import fill
+from convoscope.report.trust import TrustSection, run_trust
 from convoscope.runs.convolution import CONVOLVE
 from convoscope.runs.parts import CROSS_VALIDATION, SEEDS, Parts, read_parts
 from convoscope.runs.store import Run
@@ -46,7 +47,7 @@ def _checked_page(run: Run) -> str:
         return convolve_page(run)
     contents = read(run)
     parts = read_parts(run) if kind == CROSS_VALIDATION else None
-    page = render(contents, parts, looking_section(run.path))
+    page = render(contents, parts, looking_section(run.path), run_trust(run.path))
     check_page(page, contents.metrics)
     if parts is not None:
         check_parts(page, parts)
@@ -54,10 +55,13 @@ def _checked_page(run: Run) -> str:
 
 
 def render(
-    contents: Contents, parts: Parts | None = None, looking: LookingSection | None = None
+    contents: Contents,
+    parts: Parts | None = None,
+    looking: LookingSection | None = None,
+    trust: TrustSection | None = None,
 ) -> str:
     """The page as text; ``parts`` are the folds of a cross-validation, ``looking`` is what was
-    found by looking into the network.
+    found by looking into the network, ``trust`` whether that can be believed.
     """
     baseline = whole_baseline(contents, contents.main_split)
     return fill(
@@ -72,7 +76,8 @@ def render(
         heads=head_sections(contents),
         confidence=confidence(contents),
         looking=looking,
-        styles=("looking.css",) if looking else (),
+        trust=trust,
+        styles=("looking.css",) if looking or trust else (),
         data=material.head_data(contents),
         preprocessing=material.preprocessing(contents),
         network=material.network(contents),

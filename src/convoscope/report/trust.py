@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from markupsafe import Markup
@@ -24,7 +24,7 @@ from convoscope.explain.scores.board import (
 from convoscope.metrics.intervals import Figure
 from convoscope.pictures.standings import StandingRow, signed, standings_chart
 from convoscope.report import wording
-from convoscope.report.looking import ShownImage
+from convoscope.report.looking import ShownImage, ShownTarget
 from convoscope.runs.explanation_files import explanations_of
 from convoscope.runs.explanation_scores import ScoredImage, Scores, read_scores
 from convoscope.runs.explanations import ExplainedImage
@@ -86,33 +86,56 @@ def run_trust(run: Path) -> TrustSection | None:
     return None
 
 
-def with_trust(shown: ShownImage, image: ExplainedImage, scores: Scores | None) -> ShownImage:
-    """The image with a sentence under each picture whose method was scored on it, and a mark where
-    it is no better than the centre or does not depend on what was learnt.
+Judge: TypeAlias = Callable[[ShownImage, ExplainedImage], ShownImage]
+"""Adds to an image's pictures how far they can be trusted."""
+
+
+def judge_of(folder: Path) -> Judge:
+    """How far the pictures of an explanation's folder can be trusted.
+
+    Raises:
+        RunError: if its scores are not whole.
     """
-    scored = (
-        next((one for one in scores.images if one.name == shown.name), None) if scores else None
-    )
-    if scored is None or scores is None:
-        return shown
-    marks = {row.method: row.marks for row in leaderboard(scores)}
-    targets = []
-    for target in shown.targets:
-        if target.key != (scored.head, scored.class_name):
-            targets.append(target)
-            continue
-        views = [
-            replace(
-                view,
-                trust=in_words(scored, facts.method),
-                mark=_short_mark(scored, facts.method, marks[facts.method]),
-            )
-            if facts.method in marks and facts.layer in ("", scores.layer)
-            else view
-            for view, facts in zip(target.views, image.facts.views, strict=True)
-        ]
-        targets.append(replace(target, views=tuple(views)))
-    return replace(shown, targets=tuple(targets))
+    scores = read_scores(folder)
+    if scores is None or not scores.images:
+        return lambda shown, image: shown
+    marks = {row.method: row.marks for row in leaderboard(scores) if not row.is_baseline}
+    known = {image.name: image for image in scores.images}
+    layer = scores.layer
+
+    def judge(shown: ShownImage, image: ExplainedImage) -> ShownImage:
+        scored = known.get(shown.name)
+        if scored is None:
+            return shown
+        targets = (
+            _judged(target, image, scored, marks, layer)
+            if target.key == (scored.head, scored.class_name)
+            else target
+            for target in shown.targets
+        )
+        return replace(shown, targets=tuple(targets))
+
+    return judge
+
+
+def _judged(
+    target: ShownTarget,
+    image: ExplainedImage,
+    scored: ScoredImage,
+    marks: Mapping[str, tuple[str, ...]],
+    layer: str,
+) -> ShownTarget:
+    """A class's pictures with a sentence under each whose method was scored, and a mark where it
+    is no better than the centre or does not depend on what was learnt.
+    """
+    views = []
+    for view, of in zip(target.views, image.views, strict=True):
+        method = of.facts.method
+        if method in marks and of.facts.layer in ("", layer):
+            mark = _short_mark(scored, method, marks[method])
+            view = replace(view, trust=in_words(scored, method), mark=mark)
+        views.append(view)
+    return replace(target, views=tuple(views))
 
 
 def in_words(image: ScoredImage, method: str) -> str:
@@ -127,8 +150,8 @@ def in_words(image: ScoredImage, method: str) -> str:
     of_centre = (wording.share(v[place]) for v in (centre.insertion, centre.deletion))
     shown, covered = of_centre
     return (
-        f"Its strongest {part}, in focus alone, gives {image.class_name} {there} (the centre’s "
-        f"{shown}); with it covered {left} is left (the centre’s {covered})."
+        f"With only its strongest {part} in focus the network gives {image.class_name} {there} "
+        f"(with the centre’s {shown}); with that covered {left} is left ({covered})."
     )
 
 
@@ -194,8 +217,8 @@ def _mark(mark: str, row: Standing, scores: Scores) -> str:
         assert scores.cascading is not None
         layers = wording.together(scores.cascading.groups[0][:3])
         return (
-            f"Hardly depends on what was learnt: with random weights in {layers} its pictures stay "
-            f"{row.unlearnt.value:.2f} alike."
+            f"Hardly depends on what was learnt: random weights in {layers} leave the order of its "
+            f"pixels nearly as it was (correlation {row.unlearnt.value:.2f})."
         )
     return "Equals the plain gradient: its rule met no ReLU on the way back."
 
@@ -207,6 +230,8 @@ def _cell(key: str, figure: Figure) -> tuple[str, str]:
         return wording.share(figure.value), wording.interval(figure)
     low, high = figure.low or 0.0, figure.high or 0.0
     if key == "over_centre":
+        return signed(figure.value), f"{signed(low)} to {signed(high)}"
+    if low < 0:
         return signed(figure.value), f"{signed(low)} to {signed(high)}"
     return f"{figure.value:.2f}", f"{low:.2f}–{high:.2f}"
 
@@ -234,12 +259,10 @@ def _randomised(scores: Scores) -> str:
     found = scores.cascading
     if found is None:
         return ""
-    count = len(next(iter(found.ranks.values()))[0]) if found.ranks else 0
+    count = len(next(iter(found.ranks.values()), ((),))[0])
     return (
-        f"“Unlearnt” and “random” are from {wording.counted(count, 'of these pictures')}".replace(
-            "of these picturess", "of these pictures"
-        )
-        + f": alike at {ALIKE} and more counts as unchanged."
+        f"“Unlearnt” and “random” are from {count} of these pictures, spread over all; a "
+        f"correlation of {ALIKE} and more counts as unchanged."
     )
 
 
