@@ -12,9 +12,10 @@ from tests.conftest import draw_folder
 
 from convoscope.errors import ConvoscopeError, RunError, SettingsError
 from convoscope.jobs.side_by_side import Ended, News
-from convoscope.jobs.vary import Begun, Watching, go_on, resume, vary
+from convoscope.jobs.vary import resume, vary
 from convoscope.jobs.vary_compare import compare
 from convoscope.jobs.vary_space import Factor, Level, Space, from_sets
+from convoscope.jobs.vary_trainings import Begun, Watching
 from convoscope.runs import Run, open_run
 from convoscope.runs.variations import read_plan
 
@@ -148,7 +149,7 @@ def test_stopped_variations_go_on_to_the_same_bytes(tiny: Vary, sized: Run, plac
     for name in ("as-it-is/0", "as-it-is/1", "conv-kernel_size-5/0", "conv-kernel_size-5/1"):
         assert weights(again, name) == weights(sized, name)
     with pytest.raises(RunError, match="only unfinished variations can go on, all of these are"):
-        go_on(again, Watching())
+        resume(again.path)
 
 
 def test_a_training_that_breaks_is_recorded_and_the_rest_goes_on(tiny: Vary) -> None:

@@ -15,9 +15,10 @@ from convoscope.cli.progress import Display, display, duration
 from convoscope.experiments.catalogue import experiment_of
 from convoscope.experiments.shipped import variations_file
 from convoscope.jobs.side_by_side import Ended, Moved, News
-from convoscope.jobs.vary import Begun, Watching, resume, vary
+from convoscope.jobs.vary import resume, vary
 from convoscope.jobs.vary_compare import compare
 from convoscope.jobs.vary_space import Space, from_sets, joined, read_space
+from convoscope.jobs.vary_trainings import Begun, Watching
 from convoscope.report import vary_page, wording
 from convoscope.runs import Run
 from convoscope.runs.variations import Variations

@@ -18,8 +18,8 @@ from convoscope.architecture import files
 from convoscope.architecture.analysis import analyse
 from convoscope.arrays import Array
 from convoscope.errors import RunError
-from convoscope.jobs.vary import part_name
 from convoscope.jobs.vary_claims import Answers, contrasts, told_apart
+from convoscope.jobs.vary_trainings import part_name
 from convoscope.metrics.classification import known, losses, whole_right
 from convoscope.metrics.intervals import LEVEL
 from convoscope.metrics.predictions import Predictions

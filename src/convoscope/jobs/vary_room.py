@@ -31,21 +31,28 @@ class Room:
     threads: int
 
 
-def room(asked: str | int, variants: Sequence[Resolved], *, trainings: int, device: str) -> Room:
-    """What was asked for with ``--jobs``: a number, or ``auto``; ``device`` is a kind.
+def asked_jobs(asked: str | int) -> int | None:
+    """What ``--jobs`` says: a number, or ``None`` for ``auto``.
 
     Raises:
         SettingsError: if it is neither.
     """
-    cores = core_count()
     if asked == "auto":
-        jobs = _on_gpu(cores) if device != "cpu" else _by_memory(cores, variants)
-    elif str(asked).isdecimal() and int(asked) >= 1:
-        jobs = int(asked)
+        return None
+    if str(asked).isdecimal() and int(asked) >= 1:
+        return int(asked)
+    raise SettingsError(
+        f"--jobs: must be auto or a number of trainings at a time, got {asked!r}: leave it out"
+    )
+
+
+def room(asked: int | None, variants: Sequence[Resolved], *, trainings: int, device: str) -> Room:
+    """As many trainings at a time as asked, or as there is room for; ``device`` is a kind."""
+    cores = core_count()
+    if asked is not None:
+        jobs = asked
     else:
-        raise SettingsError(
-            f"--jobs: must be auto or a number of trainings at a time, got {asked!r}: leave it out"
-        )
+        jobs = _on_gpu(cores) if device != "cpu" else _by_memory(cores, variants)
     jobs = max(1, min(jobs, trainings))
     return Room(jobs=jobs, threads=max(1, cores // jobs))
 

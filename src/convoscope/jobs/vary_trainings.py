@@ -1,0 +1,156 @@
+"""The trainings of variations: which are left, each as a task, and all of them carried out."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from convoscope.errors import ConvoscopeError, RunError, StorageError
+from convoscope.jobs.progress import Progress, unwatched
+from convoscope.jobs.settings import absolute
+from convoscope.jobs.side_by_side import Ended, News, Task, side_by_side
+from convoscope.jobs.vary_resolve import Resolved
+from convoscope.jobs.vary_room import Room
+from convoscope.runs import Run
+from convoscope.runs.record import Status
+from convoscope.runs.variations import Plan, PlannedVariant
+
+_ENDED = ("finished", "diverged")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What is about to be trained: ``seconds`` are a guess, ``None`` where none can be made."""
+
+    run: Run
+    plan: Plan
+    trainings: int
+    variants: int
+    room: Room
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watching:
+    """Who is told what happens, and who may stop it."""
+
+    begun: Callable[[Begun], None] = lambda begun: None
+    news: Callable[[News], None] = lambda news: None
+    progress: Progress = unwatched
+    should_stop: Callable[[], bool] = lambda: False
+
+
+UNWATCHED = Watching()
+
+
+def carry_out(
+    run: Run, plan: Plan, good: Sequence[Resolved], chosen: Room, watching: Watching
+) -> Run:
+    """Train what is not trained yet.
+
+    A training that fails is recorded with its sentence, and the others go on.
+    """
+    run.update_record(status="running", notes=())
+    failures: dict[str, str] = {}
+
+    def hear(news: News) -> None:
+        if isinstance(news, Ended) and news.reason is not None:
+            failures[news.task.name] = news.reason
+            _record_failure(run, news)
+        watching.news(news)
+
+    with _marking(run):
+        side_by_side(
+            list(_tasks(run, plan, good)),
+            jobs=chosen.jobs,
+            threads=chosen.threads,
+            tell=hear,
+            should_stop=watching.should_stop,
+        )
+        begun = [Run(run.path / name) for name in run.record().parts if _has_record(run, name)]
+        is_whole = not [name for name in unfinished(run, plan) if name not in failures]
+        run.update_record(
+            status="finished" if is_whole else "interrupted",
+            seconds=sum(part.record().seconds for part in begun),
+            notes=tuple(f"{name}: {reason}" for name, reason in sorted(failures.items())),
+        )
+    return run
+
+
+def unfinished(run: Run, plan: Plan) -> list[str]:
+    """The trainings that are not begun, or were stopped, or failed; not those that diverged."""
+    names = [
+        part_name(variant, seed)
+        for variant in plan.variants
+        if variant.refusal is None
+        for seed in plan.seeds
+    ]
+    return [name for name in names if _status(run, name) not in _ENDED]
+
+
+def part_name(variant: PlannedVariant, seed: int) -> str:
+    """The folder of a training below the run."""
+    return f"variants/{variant.name}/{seed}"
+
+
+def model_file(run: Run, variant: PlannedVariant) -> Path:
+    """Where the architecture of a variant stands whose layers are not its model's."""
+    return (run.path / "models" / f"{variant.name}.yaml").absolute()
+
+
+def _tasks(run: Run, plan: Plan, good: Sequence[Resolved]) -> Iterator[Task]:
+    """What is to be done: every variant with the first seed, then with the next one."""
+    left = set(unfinished(run, plan))
+    for seed in plan.seeds:
+        for one in good:
+            name = part_name(one.planned, seed)
+            if name not in left:
+                continue
+            path = run.path / name
+            if _has_record(run, name):
+                yield Task(name=name, out=path, settings=None)
+                continue
+            if path.exists():  # killed before there was anything to go on with
+                shutil.rmtree(path)
+            yield Task(name=name, out=path, settings=_settings(run, one, seed))
+
+
+def _settings(run: Run, one: Resolved, seed: int) -> Mapping[str, Any]:
+    """What the training of a variant with a seed is asked."""
+    asked = replace(one.request, seed=seed, split=str(run.split_file))
+    if one.is_changed:
+        model = str(model_file(run, one.planned))
+        asked = replace(asked, model=model, set={}, input=None)
+    return absolute(asked).to_json()
+
+
+def _status(run: Run, name: str) -> Status | None:
+    return Run(run.path / name).record().status if _has_record(run, name) else None
+
+
+def _has_record(run: Run, name: str) -> bool:
+    return (run.path / name / "run.json").exists()
+
+
+def _record_failure(run: Run, news: Ended) -> None:
+    """A process that died could not say so in its run."""
+    if _status(run, news.task.name) == "running":
+        with suppress(RunError, StorageError):
+            part = Run(run.path / news.task.name)
+            part.update_record(status="failed", notes=(str(news.reason),))
+
+
+@contextmanager
+def _marking(run: Run) -> Iterator[None]:
+    """Leave a trace of why the run ended, as far as the disk still lets us."""
+    try:
+        yield
+    except (ConvoscopeError, KeyboardInterrupt) as error:
+        status: Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        with suppress(RunError, StorageError):
+            run.update_record(status=status, notes=(str(error),) if str(error) else ())
+        raise
