@@ -60,6 +60,9 @@ class Regression:
     def layer_shapes(self) -> Mapping[str, Shape]:
         return {"flatten": (SIDE * SIDE,), "logits": (CLASSES,)}
 
+    def attention(self, images: Array) -> tuple[FloatArray, ...]:
+        return ()
+
     def trace(
         self,
         images: Array,
