@@ -41,6 +41,7 @@ class Stage:
     ``multipliers`` of the learning rate are by parameter name. What lies below the first layer that
     learns, ``front``, is computed once, and ``taught`` is what follows it; it is ``None``, and
     ``taught`` the whole, where already the first layer learns, or for the reason ``unsplit``.
+    ``place`` is the layer or inner module that the front ends with.
     ``epochs`` are how many at most, ``rate`` multiplies all rates; the schedule is for the last.
     """
 
@@ -52,6 +53,7 @@ class Stage:
     epochs: int
     rate: float
     is_last: bool
+    place: str = ""
     unsplit: str = ""
 
     def settings(self, whole: TrainingSettings) -> TrainingSettings:
@@ -112,7 +114,7 @@ class Adapted:
             "tune": self.request.tune or "last",
             "trained": self.tuning.trained,
             "stages": [stage.name for stage in self.stages if stage.name],
-            "frozen_up_to": self.last.front.layer if self.last.front else None,
+            "frozen_up_to": self.last.place or None,
             "frozen_parameters": frozen,
             "learnt_parameters": total - frozen,
             "views": self.request.views,
@@ -255,6 +257,7 @@ class _Maker:
             epochs=epochs,
             rate=rate,
             is_last=is_last,
+            place="" if division is None else division.place,
             unsplit=unsplit,
         )
 

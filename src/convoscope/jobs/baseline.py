@@ -59,8 +59,9 @@ def _vectors(prepared: Prepared, network: Network, progress: Progress) -> tuple[
     They are there already where some stage learnt the head alone.
     """
     place = prepared.architecture.layers[-1].name
-    for features in prepared.features:
-        if features is not None and features.layer == place:
+    assert prepared.adapted is not None, "it has learnt before"
+    for stage, features in zip(prepared.adapted.stages, prepared.features, strict=True):
+        if features is not None and stage.place == place:
             return place, neighbours.directions(features.plain)
     pooled = (GlobalAvgPool(f"{place}-mean"),) if len(trunk_shape(network.architecture)) > 1 else ()
     trunk = replace(network.architecture, heads=(Head(layers=pooled),))

@@ -35,8 +35,8 @@ def sizes_before_heads(
     device: str,
     precision: Precision,
 ) -> dict[str, float]:
-    """Per head's first layer whose weights are ``fresh`` the root mean square of what it is given,
-    where that is above 1.
+    """Per head's first layer whose weights are ``fresh`` the mean absolute value of what it is
+    given, where that is above 1.
 
     ``images`` (N, H, W, C) are what the network takes, ``train`` rows of them.
     """
@@ -55,7 +55,7 @@ def sizes_before_heads(
     )
     values = logits_of(below, images, np.sort(train)[:IMAGES])
     sizes = {
-        layer: float(np.sqrt(np.mean(np.square(values[name], dtype=np.float64))))
+        layer: float(np.abs(values[name]).mean(dtype=np.float64))
         for name, (_, layer) in found.items()
     }
     return {layer: size for layer, size in sizes.items() if 1 < size < float("inf")}

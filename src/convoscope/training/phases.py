@@ -27,7 +27,7 @@ WENT_ASTRAY = ("interrupted", "diverged")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
     """What learns from what, how, and for how long; ``learner`` is given the best parameters of
-    the phases before, ``None`` in the first.
+    the phases before, ``None`` in the first and where the phase only goes on.
     """
 
     name: str
@@ -64,7 +64,8 @@ def fit_phases(
             earlier = (*earlier, *own)
             continue
         result = fit(
-            phase.learner(_best(earlier, recall)),
+            # One that goes on has its state, and the best before it may be no longer there.
+            phase.learner(None if own else _best(earlier, recall)),
             train=phase.train,
             validation=phase.validation,
             settings=phase.settings,
