@@ -111,7 +111,9 @@ def _targets(
         if not plan.classes and label is not None and names[said] != label:
             indices = (said, names.index(label))
         for index in indices:
-            why = "said" if index == said else "label" if names[index] == label else "asked"
+            why: kept.Why = (
+                "said" if index == said else "label" if names[index] == label else "asked"
+            )
             yield ClassTarget(
                 head=head, index=index, name=names[index], probability=float(shares[index]), why=why
             )

@@ -17,6 +17,9 @@ Status: TypeAlias = Literal["running", "finished", "interrupted"]
 ViewKind: TypeAlias = Literal["map", "gradient"]
 
 
+Why: TypeAlias = Literal["said", "label", "asked"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadSaid:
     """The most probable classes of a head, best first, and how probable each is, in [0, 1].
@@ -46,7 +49,7 @@ class ClassTarget:
     index: int
     name: str
     probability: float
-    why: Literal["said", "label", "asked"]
+    why: Why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
