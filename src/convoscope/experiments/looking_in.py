@@ -52,7 +52,7 @@ def looked_into(run: Run) -> Markup:
     maps = feature_maps(network, images.transpose(0, 3, 1, 2), convolutions)
     names = [prepared.dataset.ids[row] for row in rows]
     shown = element("h3", f"Feature maps of {names[0]}")
-    shown += element("div", *_maps(convolutions, maps), class_="charts")
+    shown += element("div", *_maps(convolutions, maps), class_="stack")
     last = convolutions[-1]
     shown += element("h3", f"What the strongest neuron of {last} sees")
     patches = _patches(network, last, maps[last], images, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def render(run: Run, found: Variations, extras: Sequence[Extra] = (), title: str
         costs=_costs(found),
         factors=tuple(_factor(found, name) for name in found.factors),
         extras=extras,
-        command=record.command,
+        command=shlex.join(record.command),
     )
 
 
