@@ -35,6 +35,7 @@ COMMANDS: dict[str, Entry] = {
         "experiment:experiment", "Repeat a published experiment, figure by figure."
     ),
     "evaluate": Entry("evaluate:evaluate", "Test a trained run again, on its data or on other."),
+    "ladder": Entry("ladder:ladder", "Compare strategies of fine-tuning, cheapest first."),
     "predict": Entry("predict:predict", "Say what is in pictures, with a trained run."),
     "maximise": Entry("maximise:maximise", "Draw the pictures that excite a network most."),
     "explain": Entry("explain:explain", "Show what a network looks at in images."),

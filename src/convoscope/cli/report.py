@@ -25,6 +25,8 @@ def report(run: Path) -> None:
     from convoscope.runs import open_run
     from convoscope.runs.explanation_files import is_explanations, open_explanations
     from convoscope.runs.inside_files import kind_of, open_inside
+    from convoscope.runs.ladder import LADDER
+    from convoscope.runs.learning_curve import LEARNING_CURVE
     from convoscope.runs.variations import VARIATIONS
 
     if (kind := kind_of(run)) is not None:
@@ -39,5 +41,10 @@ def report(run: Path) -> None:
         from convoscope.cli import varying
 
         click.echo(str(varying.write_page(opened)))
+        return
+    if opened.record().kind in (LADDER, LEARNING_CURVE):
+        from convoscope.cli import climbing
+
+        click.echo(str(climbing.write_page(opened)))
         return
     click.echo(str(pages.write(opened)))

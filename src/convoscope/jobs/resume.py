@@ -10,6 +10,8 @@ from convoscope.jobs import folds, seeds, train
 from convoscope.jobs.parts import Watching
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.runs import Run, open_run
+from convoscope.runs.ladder import LADDER
+from convoscope.runs.learning_curve import LEARNING_CURVE
 from convoscope.runs.parts import CROSS_VALIDATION, SEEDS
 from convoscope.runs.variations import VARIATIONS
 from convoscope.training.events import Listener
@@ -37,6 +39,11 @@ def resume(
         raise RunError(
             f"{path}: train --resume goes on with trainings of one network, these are variations: "
             f"go on with  convoscope vary --resume {path}"
+        )
+    if kind in (LADDER, LEARNING_CURVE):
+        raise RunError(
+            f"{path}: train --resume goes on with trainings of one network, this is a {kind}: go "
+            f"on with  convoscope ladder --resume {path}"
         )
     if kind == CROSS_VALIDATION:
         return folds.go_on(run, watching)

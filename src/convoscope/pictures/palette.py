@@ -77,6 +77,10 @@ CHART_STYLE = """
 .chart .dot.green { fill: var(--green); }
 .chart .dot.purple { fill: var(--purple); }
 .chart .dot.quiet { fill: var(--muted); }
+.chart .shade { stroke: none; opacity: .14; fill: var(--blue); }
+.chart .shade.orange { fill: var(--orange); }
+.chart .shade.green { fill: var(--green); }
+.chart .shade.purple { fill: var(--purple); }
 .chart .band { fill: var(--right); }
 .chart .band.quiet { fill: var(--rule); }
 .chart .track { fill: var(--rule); }

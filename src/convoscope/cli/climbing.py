@@ -1,0 +1,247 @@
+"""What ``convoscope ladder`` does: the job with live progress, its page, the summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from convoscope.cli import tables
+from convoscope.cli.failures import INTERRUPTED
+from convoscope.cli.interrupt import Stopper, stopping_on_ctrl_c
+from convoscope.cli.progress import Display, display, duration
+from convoscope.errors import SettingsError
+from convoscope.jobs import fractions, fractions_compare, ladder, ladder_compare, ladder_plan
+from convoscope.jobs.fractions_draw import fractions_of
+from convoscope.jobs.ladder_trainings import Watching
+from convoscope.jobs.side_by_side import Moved, News
+from convoscope.report import fractions_page, ladder_page
+from convoscope.runs import Run, open_run
+from convoscope.runs.ladder import Ladder
+from convoscope.runs.learning_curve import LEARNING_CURVE, LearningCurves
+
+_LOOK = 1000  # a bar of whole numbers for parts of epochs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How much the command says, and whether it writes a page."""
+
+    is_quiet: bool
+    with_report: bool
+    as_json: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the command line says of the ladder."""
+
+    backbone: str | None
+    strategies: str | None
+    seeds: int
+    budget: str | None
+    climbs_all: bool
+    fractions: str | None
+    model: str | None
+
+    def asked(self) -> ladder_plan.Asked:
+        """The ladder that is meant."""
+        usual = fractions.USUAL if self.fractions is not None else ladder_plan.USUAL
+        return ladder_plan.Asked(
+            backbones=_names(self.backbone),
+            strategies=_names(self.strategies) or usual,
+            seeds=self.seeds,
+            budget=self.budget,
+            climbs_all=self.climbs_all,
+            words=self.words(),
+        )
+
+    def words(self) -> tuple[str, ...]:
+        """The words of the command line that say it."""
+        options = {
+            "--backbone": self.backbone,
+            "--strategies": self.strategies,
+            "--seeds": str(self.seeds),
+            "--budget": self.budget,
+            "--fractions": self.fractions,
+            "--model": self.model,
+        }
+        said = [word for name, value in options.items() if value for word in (name, value)]
+        return (*said, *(["--climb-all"] if self.climbs_all else []))
+
+
+def start(said: Said, data: str | None, given: dict[str, Any], *, manner: Manner) -> int:
+    """Climb anew; gives the exit code.
+
+    Raises:
+        SettingsError: if an option is for what is not asked.
+    """
+    asked = said.asked()
+    if said.fractions is None:
+        if said.model is not None:
+            raise SettingsError(
+                f"--model {said.model}: a ladder starts from pretrained backbones: add --fractions "
+                "for training from scratch beside them, or leave it out"
+            )
+        return _carry_out(lambda w: ladder.ladder(asked, data, watching=w, **given), manner)
+    curves = fractions.AskedCurves(
+        fractions=fractions_of(said.fractions),
+        model=said.model or fractions.SCRATCH,
+        ladder=asked,
+    )
+    return _carry_out(
+        lambda w: fractions.learning_curves(curves, data, watching=w, **given), manner
+    )
+
+
+def go_on(run: Path, *, budget: str | None, climbs_all: bool, manner: Manner) -> int:
+    """Climb on; gives the exit code."""
+    if open_run(run).record().kind == LEARNING_CURVE:
+        return _carry_out(lambda w: fractions.resume(run, w, budget=budget), manner)
+    return _carry_out(lambda w: ladder.resume(run, w, budget=budget, climbs_all=climbs_all), manner)
+
+
+def write_page(run: Run) -> Path:
+    """Write the page of a ladder, or of learning curves."""
+    return _page_of(run, _compared(run))
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, (word.strip() for word in (text or "").split(","))))
+
+
+def _carry_out(work: Callable[[Watching], Run], manner: Manner) -> int:
+    run = _watched(work, is_quiet=manner.is_quiet)
+    if run.record().status == "interrupted":
+        tables.say(f"run     {run.path}")
+        tables.say(f"interrupted; go on with  convoscope ladder --resume {run.path}")
+        return INTERRUPTED
+    found = _compared(run)
+    page = None
+    if manner.with_report:
+        page = str(_page_of(run, found))
+    if manner.as_json:
+        content = {"run": str(run.path), "report": page, **found.to_json()}
+        tables.say(json.dumps(content, indent=2, ensure_ascii=False))
+        return 0
+    if isinstance(found, Ladder):
+        show_ladder(found)
+    else:
+        show_curves(found)
+    tables.say(f"run     {run.path}")
+    if page is not None:
+        tables.say(f"report  {page}")
+    return 0
+
+
+def _compared(run: Run) -> Ladder | LearningCurves:
+    is_curve = run.record().kind == LEARNING_CURVE
+    return fractions_compare.compare(run) if is_curve else ladder_compare.compare(run)
+
+
+def _page_of(run: Run, found: Ladder | LearningCurves) -> Path:
+    if isinstance(found, Ladder):
+        return ladder_page.write(run, found)
+    return fractions_page.write(run, found)
+
+
+def _watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:
+    """Do the work with live progress; Ctrl-C stops it cleanly."""
+    console = tables.console(is_error=True)
+    with stopping_on_ctrl_c() as stopper, display(console, is_quiet=is_quiet) as show:
+        progress = _Progress(show, stopper, has_bar=console.is_terminal)
+        return work(
+            Watching(
+                begun=progress.begun,
+                say=show.say,
+                news=progress.news,
+                progress=show.stage,
+                should_stop=stopper.should_stop,
+            )
+        )
+
+
+class _Progress:
+    """Follows trainings that go on one after the other."""
+
+    def __init__(self, show: Display, stopper: Stopper, *, has_bar: bool) -> None:
+        self._show, self._stopper, self._has_bar = show, stopper, has_bar
+
+    def begun(self, run: Run) -> None:
+        """Say where it all goes."""
+        self._stopper.is_training = True
+        self._show.say(f"run {run.path}")
+
+    def news(self, news: News) -> None:
+        """Move the bar; say how a training ended."""
+        if isinstance(news, Moved):
+            if self._has_bar:
+                done = min(_LOOK - 1, int(_LOOK * news.done / max(1, news.epochs)))
+                self._show.stage("training, per mille", done, _LOOK)
+            return
+        said = f": {news.reason}" if news.reason else ""
+        self._show.say(f"    {news.task.name.partition('/')[2]}  {news.status}{said}")
+
+
+def show_ladder(found: Ladder) -> None:
+    """Print the table and the sentences."""
+    level = f"{found.level:.0%} interval"
+    table = tables.plain_table(
+        *("", "rung", "val. accuracy", level, "test accuracy", level, "sd of seeds"),
+        *("learnt", "of parameters", "time", "for features", "peak memory"),
+        left=2,
+    )
+    for rung in found.rungs:
+        mark = "*" if rung.number == found.recommended else ""
+        table.add_row(
+            f"{rung.number}{mark}",
+            rung.title,
+            tables.number(rung.validation),
+            tables.interval(rung.validation),
+            "-" if rung.test is None else tables.number(rung.test),
+            "-" if rung.test is None else tables.interval(rung.test),
+            "-" if rung.spread is None else f"{rung.spread.sd:.4f}",
+            f"{rung.learnt:,}",
+            f"{rung.parameters:,}",
+            duration(rung.seconds),
+            duration(rung.feature_seconds),
+            "-" if rung.peak_memory is None else f"{rung.peak_memory / 2**20:,.0f} MiB",
+        )
+    tables.out().print(table)
+    for step in found.steps:
+        tables.say(step.sentence)
+    for each in found.not_climbed:
+        tables.say(f"{each.planned.title}: {each.ending}: {each.reason}")
+    tables.say(found.recommendation)
+    for note in found.notes:
+        tables.say(f"note: {note}")
+
+
+def show_curves(found: LearningCurves) -> None:
+    """Print the table and the sentences."""
+    level = f"{found.level:.0%} interval"
+    table = tables.plain_table(
+        *("way", "part", "images", "a class", "val. accuracy", level, "test accuracy"),
+        *("sd of seeds", "time"),
+    )
+    for curve in found.curves:
+        for point in curve.points:
+            table.add_row(
+                curve.way.title,
+                f"{point.fraction:g}",
+                f"{point.images:,}",
+                f"{point.per_class:.3g}",
+                tables.number(point.validation),
+                tables.interval(point.validation),
+                "-" if point.test is None else tables.number(point.test),
+                "-" if point.spread is None else f"{point.spread.sd:.4f}",
+                duration(point.seconds),
+            )
+    tables.out().print(table)
+    for curve in found.curves:
+        tables.say(curve.sentence)
+    tables.say(found.sentence)
+    for said in (*found.missing, *found.notes):
+        tables.say(f"note: {said}")

@@ -1,0 +1,77 @@
+"""How much data is needed, as one self-contained page: a curve per way of training, and a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from markupsafe import Markup
+
+from convoscope import disk
+from convoscope.metrics.intervals import Figure
+from convoscope.pictures.bars import interval_bar
+from convoscope.pictures.curves import Colour
+from convoscope.pictures.data_curve import DataCurve, Measured, data_curves
+from convoscope.report.shell import fill
+from convoscope.runs.learning_curve import LearningCurves, Point
+from convoscope.runs.store import Run
+
+_COLOURS: tuple[Colour, ...] = ("orange", "blue", "green", "purple")
+
+
+def write(run: Run, found: LearningCurves) -> Path:
+    """Write the run's ``report.html``, all of it or nothing.
+
+    Raises:
+        StorageError: if the disk is full or not writable.
+    """
+    disk.write_text(run.report_file, render(run, found))
+    return run.report_file
+
+
+def render(run: Run, found: LearningCurves) -> str:
+    """The page as text."""
+    record = run.record()
+    return fill(
+        "fractions.html",
+        styles=("compare.css", "vary.css", "ladder.css"),
+        run={"name": run.name},
+        record=record,
+        found=found,
+        chart=_chart(found),
+        bars={
+            (curve.way.name, point.fraction): _bar(point.validation)
+            for curve in found.curves
+            for point in curve.points
+        },
+        command=record.command,
+    )
+
+
+def _chart(found: LearningCurves) -> Markup:
+    return data_curves(
+        [
+            DataCurve(
+                name=curve.way.title,
+                points=[_measured(point) for point in curve.points],
+                colour=_COLOURS[place % len(_COLOURS)],
+                is_dashed=place >= len(_COLOURS),
+            )
+            for place, curve in enumerate(found.curves)
+        ]
+    )
+
+
+def _measured(point: Point) -> Measured:
+    figure = point.validation
+    return Measured(
+        per_class=point.per_class,
+        value=figure.value or 0.0,
+        low=figure.low or 0.0,
+        high=figure.high or 0.0,
+    )
+
+
+def _bar(figure: Figure) -> Markup:
+    if figure.value is None or figure.low is None or figure.high is None:
+        return Markup("")
+    return interval_bar(figure.value, figure.low, figure.high)

@@ -1,0 +1,110 @@
+"""A ladder of fine-tuning strategies as one self-contained page: its rungs, steps and costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from markupsafe import Markup
+
+from convoscope import disk
+from convoscope.errors import ReconciliationError
+from convoscope.metrics.intervals import Figure
+from convoscope.pictures.bars import interval_bar
+from convoscope.pictures.effects import EffectRow, effect_chart
+from convoscope.pictures.trade_off import Point, trade_off
+from convoscope.report.shell import fill
+from convoscope.runs.ladder import Ladder, Rung
+from convoscope.runs.store import Run
+
+_COSTS = (
+    ("seconds, features included", "seconds"),
+    ("learnt parameters", "learnt"),
+    ("bytes of memory at most", "peak_memory"),
+)
+
+
+def write(run: Run, found: Ladder) -> Path:
+    """Write the run's ``report.html``, all of it or nothing.
+
+    Raises:
+        ReconciliationError: if two figures disagree.
+        StorageError: if the disk is full or not writable.
+    """
+    disk.write_text(run.report_file, render(run, found))
+    return run.report_file
+
+
+def render(run: Run, found: Ladder) -> str:
+    """The page as text."""
+    _reconcile(found)
+    record = run.record()
+    return fill(
+        "ladder.html",
+        styles=("compare.css", "vary.css", "ladder.css"),
+        run={"name": run.name},
+        record=record,
+        found=found,
+        bars={rung.number: _bar(rung.validation) for rung in found.rungs},
+        costs=_costs(found),
+        differences=_differences(found),
+        command=record.command,
+    )
+
+
+def _bar(figure: Figure) -> Markup:
+    if figure.value is None or figure.low is None or figure.high is None:
+        return Markup("")
+    return interval_bar(figure.value, figure.low, figure.high)
+
+
+def _costs(found: Ladder) -> tuple[tuple[str, Markup], ...]:
+    """Accuracy against each cost in which the rungs differ."""
+    charts = []
+    for name, field in _COSTS:
+        known = [(rung, float(getattr(rung, field) or 0)) for rung in found.rungs]
+        known = [(rung, cost) for rung, cost in known if cost > 0]
+        if len({cost for _, cost in known}) > 1:
+            points = [_point(rung, cost, found) for rung, cost in known]
+            charts.append((name, trade_off(points, cost=name)))
+    return tuple(charts)
+
+
+def _point(rung: Rung, cost: float, found: Ladder) -> Point:
+    figure = rung.validation
+    return Point(
+        name=str(rung.number),
+        cost=cost,
+        value=figure.value or 0.0,
+        low=figure.low or 0.0,
+        high=figure.high or 0.0,
+        is_main=rung.number == found.recommended,
+    )
+
+
+def _differences(found: Ladder) -> Markup | None:
+    if not found.steps:
+        return None
+    return effect_chart(
+        [
+            EffectRow(
+                name=f"{step.number} {found.numbered(step.number).title} against {step.against}",
+                value=step.accuracy.value,
+                low=step.accuracy.interval.low,
+                high=step.accuracy.interval.high,
+                is_more_than_noise=step.is_more_than_noise,
+            )
+            for step in found.steps
+        ]
+    )
+
+
+def _reconcile(found: Ladder) -> None:
+    """Each step is the difference of two rows of the table."""
+    for step in found.steps:
+        one, other = found.numbered(step.number), found.numbered(step.against)
+        gap = (one.validation.value or 0.0) - (other.validation.value or 0.0)
+        if abs(gap - step.accuracy.value) > 1e-9:
+            raise ReconciliationError(
+                f"{one.title} against {other.title}: a step must be the difference of its rungs' "
+                f"rows, got {step.accuracy.value} and {gap}: compare again"
+            )
