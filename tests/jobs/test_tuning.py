@@ -209,7 +209,7 @@ def test_a_network_from_scratch_can_be_the_start(
         input="16",
         epochs=1,
         engine="numpy",
-        out=None or _out(train),
+        out=tmp_path / "scratch",
     )
     run = train("tuned", from_run=str(small.path), tune="svm")
     assert run.record().status == "finished"

@@ -148,19 +148,46 @@ def pretrained(contents: Contents) -> str:
     said = contents.model.get("backbone")
     if not isinstance(said, Mapping):
         return ""
-    frozen = said.get("frozen_up_to")
-    still = (
-        f"Everything up to {frozen} stayed as it was "
-        f"({wording.counted(said.get('frozen_parameters', 0), 'parameter')}); what comes after it"
-        if frozen
-        else "All of it"
-    )
+    return _came_from(said) + _kept_and_learnt(said) + _in_stages(contents, said)
+
+
+def _came_from(said: Mapping[str, Any]) -> str:
+    """Where a pretrained network is from."""
+    sha256, licence = str(said.get("weights_sha256"))[:12], said.get("licence")
+    if str(said.get("source")).startswith("run/"):
+        head = said.get("head")
+        new = "with its own head" if head == "its own" else f"with a new head, {head}"
+        return f"The network goes on from {said.get('name')} (SHA-256 {sha256}), {new}."
     return (
         f"The network is pretrained: {said.get('name')} with the weights of {said.get('origin')} "
-        f"(SHA-256 {str(said.get('weights_sha256'))[:12]}, licence: {said.get('licence')}), and "
-        f"a new head, {said.get('head')}. {still} has learnt from these images "
-        f"({wording.counted(said.get('learnt_parameters', 0), 'parameter')})."
+        f"(SHA-256 {sha256}, licence: {licence}), and a new head, {said.get('head')}."
     )
+
+
+def _kept_and_learnt(said: Mapping[str, Any]) -> str:
+    """What of it stayed as it was, and what has learnt."""
+    frozen, parameters = said.get("frozen_up_to"), said.get("frozen_parameters", 0)
+    still = (
+        f"Everything up to {frozen} stayed as it was and was computed once; what comes after it"
+        if frozen
+        else "All of it"
+        if not parameters
+        else "A part of it"
+    )
+    kept = wording.counted(parameters, "parameter")
+    learnt = wording.counted(said.get("learnt_parameters", 0), "parameter")
+    return f" {still} has learnt from these images ({learnt}; {kept} kept)."
+
+
+def _in_stages(contents: Contents, said: Mapping[str, Any]) -> str:
+    """By which strategy it learnt, and where one stage of it ended; empty where none was named."""
+    tune = contents.record.settings.get("tune")
+    if not tune:
+        return ""
+    ends = {str(row.get("phase")): int(row["epoch"]) for row in contents.history if "phase" in row}
+    stages = [f"{name} (until epoch {epoch})" for name, epoch in ends.items()]
+    order = f", in stages: {', then '.join(stages)}" if stages else ""
+    return f" The strategy was {tune}: {said.get('trained')}{order}."
 
 
 def command(contents: Contents) -> str:

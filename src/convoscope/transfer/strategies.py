@@ -108,7 +108,7 @@ _ROWS = (
     Strategy(
         name="all",
         title="everything",
-        sentence="Everything learns from the start, what is pretrained at a small part of the rate.",
+        sentence="Everything learns from the start, what is pretrained at a fraction of the rate.",
         learns="everything",
         trained="everything",
         defaults={**_GENTLE, "epochs": 20, "patience": 5},
