@@ -50,6 +50,8 @@ class Speaks:
     def best(self) -> IntArray:
         """The class (C,) with the highest AUC; -1 where none has one."""
         known = ~np.isnan(self.auc)
+        if not known.any():
+            return np.full(len(self.auc), -1, dtype=np.int64)
         found = np.where(known, self.auc, -1).argmax(axis=1)
         return np.where(known.any(axis=1), found, -1)
 
@@ -58,6 +60,8 @@ class Speaks:
         0.5; else -1.
         """
         best = self.best
+        if (best < 0).all():
+            return best
         low = np.take_along_axis(self.low, np.maximum(best, 0)[:, None], axis=1)[:, 0]
         return np.where((best >= 0) & (low > 0.5), best, -1)
 

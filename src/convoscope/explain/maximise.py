@@ -198,8 +198,8 @@ def _ascended(
         seen = sampling(height, width, rngs, jitter=jitter, zoom=recipe.zoom)
         pictures = canvas.pictures(recipe.blur_at(step, side))
         with _traced(network, target, seen.see(pictures), wrt=("images",)) as trace:
-            history.append(value_of(trace, target))
             gradient, is_felt = _direction(trace, target)
+            history.append(value_of(trace, target))
         _check_finite(target, step, history[-1], gradient)
         has_moved |= is_felt
         canvas.climb(seen.back(gradient), recipe.rate)

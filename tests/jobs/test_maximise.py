@@ -1,0 +1,192 @@
+"""Favourite inputs from a run to its files: what is chosen, asked, compared, kept and refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.conftest import draw_folder
+
+from convoscope.errors import RunError, SettingsError, UnknownNameError
+from convoscope.jobs.inside import channels_of, sized
+from convoscope.jobs.maximise import favourite_inputs, maximise_into
+from convoscope.jobs.maximise_request import MaximiseRequest, groups_of
+from convoscope.jobs.train import train
+from convoscope.jobs.trained import trained_network
+from convoscope.network import Channel, ClassLogit, Neuron
+from convoscope.runs import Run
+
+TINY = """\
+name: tiny
+input_shape: [3, 16, 16]
+layers:
+- {kind: conv2d, name: conv1, filters: 4, activation: relu}
+- {kind: max_pool2d, name: pool1}
+- {kind: conv2d, name: conv2, filters: 6, activation: relu}
+heads:
+  class:
+    layers:
+    - {kind: global_avg_pool, name: pool}
+    - {kind: dense, name: dense, units: 3}
+"""
+QUICK = MaximiseRequest(steps=3)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three shapes, hardly learnt, on the NumPy engine."""
+    folder = tmp_path_factory.mktemp("maximised")
+    draw_folder(folder / "shapes", classes=("bars", "poles", "disc"), per_class=8)
+    (folder / "tiny.yaml").write_text(TINY)
+    return train(
+        folder / "shapes",
+        model=folder / "tiny.yaml",
+        out=folder / "run",
+        epochs=1,
+        batch=8,
+        engine="numpy",
+    )
+
+
+@pytest.fixture
+def shapes(run: Run) -> Path:
+    """What the run was trained on."""
+    return run.path.parent / "shapes"
+
+
+def test_a_run_without_words_gets_the_filters_of_its_last_layer_of_maps(run: Run) -> None:
+    (drawn,) = favourite_inputs(run, request=QUICK)
+    assert drawn.group.target == Channel("conv2", (0, 1, 2, 3, 4, 5))
+    assert drawn.found.pictures.shape == (6, 3, 16, 16)
+    assert drawn.real is None
+
+
+def test_layers_filters_classes_and_neurons_are_groups(run: Run) -> None:
+    request = MaximiseRequest(
+        layers=("all",), filters="0-1,3", classes=("disc", "0"), neurons=("conv1:1,2,3",)
+    )
+    with pytest.raises(SettingsError, match="layer 'dense' has 3 channels, got 3"):
+        groups_of(request, trained_network(run), {"class": ("bars", "disc", "poles")})
+    request = MaximiseRequest(
+        layers=("all",), filters="0-1", classes=("disc", "0"), neurons=("conv1:1,2,3",)
+    )
+    groups = groups_of(request, trained_network(run), {"class": ("bars", "disc", "poles")})
+    assert [group.title for group in groups] == [
+        "conv1",
+        "conv2",
+        "dense",
+        "neurons of conv1",
+        "classes of class",
+    ]
+    assert groups[3].target == Neuron("conv1", (1,), (2,), (3,))
+    assert groups[4].target == ClassLogit("class", (1, 0))
+    assert groups[4].names == ("disc", "bars")
+    assert (groups[0].of, groups[4].of) == (4, 3)
+
+
+def test_each_value_stands_beside_that_of_the_strongest_real_image(run: Run, shapes: Path) -> None:
+    request = MaximiseRequest(layers=("conv1",), classes=("all",), steps=2)
+    filters, classes = favourite_inputs(run, request=request, beside=shapes)
+    network = trained_network(run)
+    files = sorted(shapes.rglob("*.png"))
+    pixels = np.stack([np.asarray(Image.open(file)) for file in files]).transpose(0, 3, 1, 2)
+    with network.trace(pixels, layers=["conv1"]) as trace:
+        means = trace.activations["conv1"].mean(axis=(2, 3))
+        logits = trace.logits["class"]
+    assert filters.real is not None
+    assert classes.real is not None
+    np.testing.assert_allclose(filters.real, means.max(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(classes.real, logits.max(axis=0), rtol=1e-5)
+    assert filters.real_ids[0] == str(files[int(means[:, 0].argmax())].relative_to(shapes))
+
+
+def test_what_is_drawn_is_kept_with_a_manifest(run: Run) -> None:
+    folder = maximise_into(None, run, request=QUICK)
+    assert folder.path == run.path / "favourites" / "1"
+    (group,) = folder.facts["groups"]
+    assert [each["name"] for each in group["pictures"]] == list("012345")
+    arrays = folder.arrays()
+    assert arrays["conv2/pictures"].shape == (6, 3, 16, 16)
+    assert arrays["conv2/history"].shape == (3, 6)
+    for shown in folder.manifest["pictures"]:
+        assert (folder.path / shown["file"]).exists()
+    one = np.asarray(Image.open(folder.path / "conv2" / "3.png"))
+    np.testing.assert_array_equal(one.transpose(2, 0, 1), arrays["conv2/pictures"][3])
+    assert folder.facts["command"] == [
+        "convoscope",
+        "maximise",
+        str(run.path),
+        "--steps=3",
+    ]
+    assert maximise_into(None, run, request=QUICK).path.name == "2"
+
+
+def test_another_size_asks_the_same_filters(run: Run) -> None:
+    network = trained_network(run)
+    smaller = sized(network, "conv1", 9)
+    assert smaller.architecture.input_shape == (3, 9, 9)
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 3, 16, 16), dtype=np.uint8)
+    with network.trace(pixels, layers=["conv1"]) as whole:
+        expected = whole.activations["conv1"][:, :, :7, :7]
+    with smaller.trace(pixels[:, :, :9, :9], layers=["conv1"]) as part:
+        np.testing.assert_allclose(part.activations["conv1"], expected, rtol=1e-5, atol=1e-6)
+    assert sized(network, "conv1", 16) is network
+    request = MaximiseRequest(layers=("conv1",), filters="0", steps=2, size=20)
+    (drawn,) = favourite_inputs(run, request=request)
+    assert drawn.found.pictures.shape == (1, 3, 20, 20)
+
+
+def test_filters_are_named_by_numbers_and_ranges() -> None:
+    assert channels_of("0-2, 5,1", "conv", 8) == (0, 1, 2, 5)
+    assert channels_of("all", "conv", 3) == (0, 1, 2)
+    for words in ("x", "3-1", "", "1;2"):
+        with pytest.raises(SettingsError, match="filters are named by numbers and ranges, got"):
+            channels_of(words, "conv", 8)
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "sentence"),
+    [
+        ({"layers": ("conv9",)}, UnknownNameError, "there is no layer 'conv9'"),
+        ({"layers": ("conv1",), "filters": "4"}, SettingsError, "has 4 channels, got 4"),
+        ({"classes": ("cat",)}, UnknownNameError, "there is no class 'cat'"),
+        ({"classes": ("0",), "head": "x"}, UnknownNameError, "there is no head 'x'"),
+        ({"neurons": ("conv1:99,0,0",)}, SettingsError, "the maps of 'conv1' have"),
+        ({"layers": ("dense",), "size": 8}, SettingsError, "only layers of maps of a network's"),
+        ({"layers": ("conv2",), "size": 3}, SettingsError, "--size 3: 'conv2' needs images"),
+        ({"classes": ("0",), "size": 8}, SettingsError, "a class is asked of the whole network"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said_before_a_folder_is_made(
+    run: Run, tmp_path: Path, words: dict[str, object], error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        maximise_into(tmp_path / "out", run, request=MaximiseRequest(**words))  # type: ignore[arg-type]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ({"recipe": "nice"}, "there is no recipe 'nice': known are plain, readable"),
+        ({"size": 0}, "size must be at least 1 pixel, got 0"),
+        ({"batch": 0}, "batch must be at least 1 picture, got 0"),
+        ({"steps": 0}, "steps must lie in 1 to 10,000, got 0"),
+        ({"filters": "0", "classes": ("0",)}, "--filters '0' says which filters of a layer"),
+    ],
+)
+def test_a_request_is_checked_when_it_is_made(words: dict[str, object], sentence: str) -> None:
+    with pytest.raises((SettingsError, UnknownNameError), match=sentence):
+        MaximiseRequest(**words)  # type: ignore[arg-type]
+
+
+def test_one_network_must_be_named_and_a_folder_of_its_own(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="maximise: one network must be named, a run, or a"):
+        maximise_into(None)
+    with pytest.raises(SettingsError, match=r"--beside .*: filters and classes are compared"):
+        maximise_into(None, run, request=MaximiseRequest(neurons=("conv1:0,0,0",)), beside=tmp_path)
+    (tmp_path / "file.txt").write_text("mine")
+    with pytest.raises(RunError, match="needs a folder of its own"):
+        maximise_into(tmp_path, run, request=QUICK)
