@@ -16,6 +16,7 @@ from convoscope.metrics.intervals import Figure
 from convoscope.pictures.bars import interval_bar
 from convoscope.pictures.curves import Colour, Curve, learning_curves
 from convoscope.pictures.effects import EffectRow, effect_chart
+from convoscope.pictures.svg import shortened_inside
 from convoscope.pictures.trade_off import Point, trade_off
 from convoscope.report import wording
 from convoscope.report.shell import fill
@@ -23,6 +24,7 @@ from convoscope.runs.store import Run
 from convoscope.runs.variations import Contrast, Trained, Variations
 
 _COLOURS: tuple[Colour, ...] = ("blue", "orange", "green", "purple")
+_LABEL_ROOM = 84.0
 _MOST_CURVES = 2 * len(_COLOURS)
 _COSTS = (
     ("multiply-accumulates per picture", "macs"),
@@ -203,7 +205,7 @@ def _charts(shown: Sequence[Trained], name: str) -> tuple[tuple[str, Markup], ..
         if last:
             curves = [
                 Curve(
-                    name=one.variant.levels[name],
+                    name=shortened_inside(one.variant.levels[name], _LABEL_ROOM),
                     values=[*one.curves[key], *[math.nan] * (last - len(one.curves[key]))],
                     colour=_COLOURS[place % len(_COLOURS)],
                     is_dashed=place >= len(_COLOURS),
