@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from convoscope.jobs.resume import resume
     from convoscope.jobs.seeds import repeat
     from convoscope.jobs.train import train
+    from convoscope.jobs.vary import vary
     from convoscope.report import write as write_report
     from convoscope.runs import Run, find_runs, open_run
 
@@ -53,6 +54,7 @@ __all__ = [
     "repeat",
     "resume",
     "train",
+    "vary",
     "write_report",
 ]
 
@@ -72,6 +74,7 @@ _HOMES = {
     "repeat": "jobs.seeds:repeat",
     "resume": "jobs.resume:resume",
     "train": "jobs.train:train",
+    "vary": "jobs.vary:vary",
     "write_report": "report:write",
 }
 

@@ -13,6 +13,7 @@ from convoscope.jobs.vary_space import (
     from_sets,
     joined,
     merged,
+    of_values,
     read_space,
     values_of,
     variants,
@@ -31,6 +32,13 @@ def test_sets_become_factors_and_a_single_value_holds_for_all() -> None:
     assert space.factors[0].levels[1].changes == {"layers.conv1.kernel_size": 3}
     assert space.fixed == {"epochs": 4}
     assert space.combine == "grid"
+
+
+def test_a_mapping_of_addresses_is_a_grid() -> None:
+    space = of_values({"layers.conv1.kernel_size": [3, 5], "epochs": range(2, 4)})
+    assert len(variants(space.factors, space.combine)) == 4
+    with pytest.raises(SettingsError, match="epochs: there must be values to try, got none"):
+        of_values({"epochs": []})
 
 
 def test_none_is_no_value_in_a_layer_and_a_word_in_a_setting() -> None:

@@ -7,7 +7,7 @@ not finished.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ from convoscope.jobs.vary_address import held_settings
 from convoscope.jobs.vary_estimate import estimated_seconds
 from convoscope.jobs.vary_resolve import Resolved, resolve_each, resolved, with_bases
 from convoscope.jobs.vary_room import Room, asked_jobs, room
-from convoscope.jobs.vary_space import Space, merged, variants
+from convoscope.jobs.vary_space import Space, merged, of_values, variants
 from convoscope.jobs.vary_trainings import (
     UNWATCHED,
     Begun,
@@ -58,7 +58,7 @@ class _Ready:
 
 
 def vary(
-    space: Space,
+    space: Space | Mapping[str, Sequence[Any]],
     data: str | Path | None = None,
     *,
     model: str | Path | None = None,
@@ -72,6 +72,7 @@ def vary(
 ) -> Run:
     """Train every variant of ``space`` with ``seeds`` seeds; gives back the run of all of them.
 
+    ``space`` may be a mapping such as ``{"layers.conv1.kernel_size": [3, 5]}``: a grid.
     ``settings`` are those of :class:`~convoscope.jobs.request.TrainRequest`, for all variants.
     ``jobs`` trainings are computed at a time. ``words`` are those of the command line that say the
     space, for the run's record.
@@ -84,6 +85,7 @@ def vary(
     if seeds < 1:
         raise SettingsError(f"seeds must be at least 1, got {seeds}: 3 show the luck of training")
     side = asked_jobs(jobs)
+    space = space if isinstance(space, Space) else of_values(space)
     held, fixed = held_settings(space.fixed)
     given = {**space.settings, **settings, **held}
     base = gathered(data, given.pop("model", model or space.model), settings_file, given)

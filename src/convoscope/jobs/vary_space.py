@@ -101,6 +101,17 @@ def from_sets(texts: Sequence[str]) -> Space:
     return Space(factors=_named_apart(factors), fixed=fixed)
 
 
+def of_values(values: Mapping[str, Sequence[Any]]) -> Space:
+    """The grid of addresses and their values.
+
+    Raises:
+        SettingsError: if an address has no value, or one twice.
+    """
+    return Space(
+        factors=_named_apart([values_of(address, list(said)) for address, said in values.items()])
+    )
+
+
 def read_space(file: Path) -> Space:
     """The space that a YAML file describes.
 
