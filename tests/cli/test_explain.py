@@ -93,6 +93,7 @@ def test_json(convoscope: Convoscope, run: Run, picture: Path) -> None:
         "source",
         "images",
         "problems",
+        "scores",
     ]
     assert (said["folder"], said["page"], said["report"]) == ("out", "out/explain.html", None)
     (image,) = said["images"]

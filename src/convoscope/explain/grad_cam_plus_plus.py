@@ -25,11 +25,10 @@ def grad_cam_plus_plus(view: View, targets: Sequence[Target]) -> FloatArray:
     assert view.layer is not None, "the view was made for this method"
     maps = view.trace.activations[view.layer]
     pulls = view.trace.gradient(targets, wrt=view.layer)
-    scale = np.abs(pulls).max(axis=(2, 3, 4), keepdims=True, initial=0.0)
-    pulls = np.nan_to_num(ratio(pulls, scale))  # the heat's scale is its own; cubes must not vanish
+    pulls = pulls.astype(np.float64)  # whose squares and cubes must neither vanish nor overflow
     squares = pulls**2
     sums = (maps * pulls**3).sum(axis=(3, 4), keepdims=True)
     shares = np.nan_to_num(ratio(squares, 2 * squares + sums))
     weights = (shares * np.maximum(pulls, 0)).sum(axis=(3, 4))
-    heat = np.maximum(np.einsum("tnc,nchw->tnhw", weights, maps), 0) * scale[:, :, 0]
+    heat = np.maximum(np.einsum("tnc,nchw->tnhw", weights, maps), 0)
     return np.asarray(heat, dtype=maps.dtype)

@@ -1,6 +1,6 @@
 """Average drop and increase in confidence: what is left when only the bright part is shown.
 
-The image is multiplied by its explanation, scaled from 0 to 1. If what decides is kept, the class's
+The image is multiplied by what of its explanation is above 0, scaled from 0 to 1. If what decides is kept, the class's
 probability stays, or even rises because what distracts is gone.
 
 Source: Chattopadhyay et al. 2018, https://arxiv.org/abs/1710.11063, section 4.1.
@@ -26,7 +26,8 @@ def drops(
     """
     images = as_unit_float(images)
     numbers: IntArray = np.arange(len(images), dtype=np.int64)
-    left = np.stack([ask(images * unit(one)[:, None], numbers) for one in saliencies])
+    shown = unit(np.maximum(saliencies, 0))  # what speaks against the class is not shown
+    left = np.stack([ask(images * one[:, None], numbers) for one in shown])
     lost = np.nan_to_num(ratio(np.maximum(whole - left, 0), whole))
     return lost, left
 
