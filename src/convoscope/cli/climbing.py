@@ -190,7 +190,7 @@ def show_ladder(found: Ladder) -> None:
     level = f"{found.level:.0%} interval"
     table = tables.plain_table(
         *("", "rung", "val. accuracy", level, "test accuracy", level, "sd of seeds"),
-        *("learnt", "of parameters", "time", "for features", "peak memory"),
+        *("learnt", "of parameters", "training", "features", "peak memory"),
         left=2,
     )
     for rung in found.rungs:

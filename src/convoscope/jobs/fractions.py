@@ -231,7 +231,8 @@ def _train(run: Run, plan: CurvePlan, base: TrainRequest, clock: Clock, watching
     for number, point in enumerate(plan.points, start=1):
         if point.folder in tried:
             continue
-        title = f"{plan.way(point.way).title}, {point.fraction:.0%} of the training images"
+        part = f"{100 * point.fraction:g}\N{NO-BREAK SPACE}% of the training images"
+        title = f"{plan.way(point.way).title}, {part}"
         watching.say(f"{number}/{len(plan.points)}  {title}, {about(point.seconds)} at most")
         attempt = _attempt(run, plan, point, base, clock, watching)
         if attempt is None:

@@ -14,7 +14,7 @@ from convoscope.arrays import FloatArray, generator
 from convoscope.errors import RunError
 from convoscope.jobs.fractions import part_name
 from convoscope.jobs.fractions_draw import part_word
-from convoscope.jobs.ladder_compare import points, tested
+from convoscope.jobs.ladder_compare import percent, points, tested
 from convoscope.jobs.ladder_trainings import finished
 from convoscope.metrics.classification import whole_right
 from convoscope.metrics.comparison import holm
@@ -33,7 +33,7 @@ from convoscope.runs.learning_curve import (
     read_curve_plan,
 )
 
-_RESAMPLES = 2000
+_RESAMPLES = 1000
 _FEWEST_POINTS = 3
 _FARTHEST = 100.0  # times the largest part: beyond that a number is no answer
 
@@ -47,7 +47,7 @@ def compare(run: Run) -> LearningCurves:
     plan, tried = read_curve_plan(run), read_attempts(run)
     right = {p.folder: found for p in plan.points if (found := _right(run, plan, p)) is not None}
     missing = tuple(
-        f"{plan.way(p.way).title}, {p.fraction:.0%}: "
+        f"{plan.way(p.way).title}, {100 * p.fraction:g}\N{NO-BREAK SPACE}%: "
         + (tried[p.folder].reason if p.folder in tried else "not reached yet")
         for p in plan.points
         if p.folder not in right
@@ -220,15 +220,16 @@ def _sentence(plan: CurvePlan, curves: Sequence[WayCurve], right: Mapping[str, F
         return "No way has learnt from the largest part yet: nothing can be said of more images."
     best = max(whole, key=lambda c: c.points[-1].validation.value or 0.0)
     rest = [curve for curve in whole if curve is not best]
+    last = best.points[-1]
     said = [
-        f"{best.way.title} names {best.points[-1].validation.value:.1%} of the validation pictures "
-        f"right with {best.points[-1].per_class:.3g} images of each class"
+        f"{best.way.title} names {percent(last.validation.value)} of the validation pictures right "
+        f"with {last.per_class:.3g} images of each class"
     ]
     scratch = next((c for c in rest if c.way.settings.get("backbone") is None), None)
     if scratch is not None:
         said.append(_against(plan, best, scratch, right))
-    last = best.sentence.partition(": ")[2]
-    return "; ".join(said) + f". {last[0].upper()}{last[1:]}"
+    more = best.sentence.partition(": ")[2]
+    return "; ".join(said) + f". {more[0].upper()}{more[1:]}"
 
 
 def _against(
@@ -250,9 +251,10 @@ def _against(
             return (
                 f"with {point.per_class:.3g} it is more than noise better than {other.way.title} "
                 f"with {other.points[-1].per_class:.3g} "
-                f"({other.points[-1].validation.value:.1%})"
+                f"({percent(other.points[-1].validation.value)})"
             )
-    return f"it is not told apart from {other.way.title} ({other.points[-1].validation.value:.1%})"
+    share = percent(other.points[-1].validation.value)
+    return f"it is not told apart from {other.way.title} ({share})"
 
 
 def _test_images(curves: Sequence[WayCurve]) -> int:

@@ -30,7 +30,7 @@ from convoscope.jobs.ladder_trainings import (
     marking,
     train_each,
 )
-from convoscope.jobs.ladder_worth import not_worth_it, part_name
+from convoscope.jobs.ladder_worth import not_worth_it, part_name, seconds_of
 from convoscope.jobs.prepare import Prepared, prepare
 from convoscope.jobs.request import TrainRequest
 from convoscope.jobs.settings import absolute, asked_request
@@ -185,7 +185,8 @@ def _climb(run: Run, plan: Plan, base: TrainRequest, clock: Clock, watching: Wat
             continue
         attempt = _skipped(run, plan, rung, tried, clock)
         if attempt is None:
-            watching.say(f"{number}/{len(plan.rungs)}  {rung.title}, {about(rung.seconds)} at most")
+            most = about(seconds_of(plan, rung, tried))
+            watching.say(f"{number}/{len(plan.rungs)}  {rung.title}, {most} at most")
             attempt = _attempt(run, plan, rung, base, clock, watching)
         if attempt is None:
             run.update_record(status="interrupted")
@@ -207,11 +208,11 @@ def _skipped(
         return Attempt(folder=rung.folder, ending="refused", reason=rung.refusal)
     if not plan.climbs_all and (reason := not_worth_it(run, plan, rung, tried)):
         return Attempt(folder=rung.folder, ending="not worth it", reason=reason)
-    left = clock.left()
-    if left is not None and rung.seconds > left:
+    left, seconds = clock.left(), seconds_of(plan, rung, tried)
+    if left is not None and seconds > left:
         of = about(plan.budget or 0.0)
         said = f"{about(left)} of {of} are left" if left > 0 else f"nothing of {of} is left"
-        reason = f"it would take {about(rung.seconds)}, {said}"
+        reason = f"it would take {about(seconds)}, {said}"
         return Attempt(folder=rung.folder, ending="over budget", reason=reason)
     return None
 

@@ -7,6 +7,7 @@ decide nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -56,6 +57,11 @@ def compare(run: Run) -> Ladder:
             number = len(rungs) + 1
             answers[number] = right
             attempt = tried.get(planned.folder) or Attempt(folder=planned.folder, ending="trained")
+            attempt = replace(
+                attempt,
+                seconds=attempt.seconds - attempt.feature_seconds,
+                feature_seconds=_feature_seconds(plan, planned, tried),
+            )
             rungs.append(_rung(run, plan, planned, attempt, number=number, right=right))
     missing = tuple(_not_climbed(plan, tried, {rung.planned.folder for rung in rungs}))
     if not rungs:
@@ -122,6 +128,12 @@ def _rung(
         peak_memory=max(peaks) or None,
         failures=tuple(_failures(run, names)),
     )
+
+
+def _feature_seconds(plan: Plan, rung: PlannedRung, tried: Mapping[str, Attempt]) -> float:
+    """What the features of its frozen part took, whichever rung computed them."""
+    alike = {one.folder for one in plan.rungs if rung.front and one.front == rung.front}
+    return max((tried[f].feature_seconds for f in alike | {rung.folder} if f in tried), default=0.0)
 
 
 def _loss(predictions: Predictions) -> float:
@@ -215,11 +227,11 @@ def _recommendation(
     taken: Rung, best: Rung, answers: Answers, luck: SeedLuck | None, climbed: int
 ) -> str:
     """One sentence; it claims no more than the intervals do."""
-    share, count = f"{taken.validation.value:.1%}", answers[best.number].shape[1]
+    share, count = percent(taken.validation.value), answers[best.number].shape[1]
     right = f"{share} of {count:,} validation pictures right"
     if climbed == 1:
         return f"Take {taken.title}, the only rung that was climbed: {right}."
-    cost = f"{taken.learnt:,} learnt parameters, {about(taken.seconds)}"
+    cost = f"{taken.learnt:,} learnt parameters, {about(taken.alone)}"
     if taken.number == best.number:
         if taken.number == 1:
             return f"Take {taken.title}, the cheapest rung and the best: {right} ({cost})."
@@ -229,8 +241,8 @@ def _recommendation(
     gap = paired_difference(answers[taken.number], answers[best.number], luck=luck, is_share=True)
     return (
         f"Take {taken.title}: {right} ({cost}), the cheapest rung that is not told apart from the "
-        f"best, {best.title} ({best.validation.value:.1%}); on so many pictures a lead of up to "
-        f"{100 * max(0.0, gap.interval.high):.1f} points of the latter is not excluded."
+        f"best, {best.title} ({percent(best.validation.value)}); on so many pictures a lead of up "
+        f"to {100 * max(0.0, gap.interval.high):.1f} points of the latter is not excluded."
     )
 
 
@@ -238,6 +250,11 @@ def points(share: float) -> str:
     """A difference of shares in percentage points: ``+4.5``, ``−2.0``, ``0.0``."""
     rounded = round(100 * share, 1)
     return f"{'+' if rounded > 0 else '−' if rounded < 0 else ''}{abs(rounded):.1f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as ``94.5 %``, which no line break parts."""
+    return f"{100 * (share or 0.0):.1f}\N{NO-BREAK SPACE}%"
 
 
 def _range(found: Paired) -> str:

@@ -7,6 +7,7 @@ an estimate is what it takes at most, as far as this machine stays as it is.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from convoscope import engines
 from convoscope.architecture.analysis import analyse
-from convoscope.architecture.graph import Architecture
+from convoscope.architecture.graph import Architecture, walk
 from convoscope.arrays import generator
 from convoscope.data.dataset import SplitName
 from convoscope.data.preprocessing import Preprocessing
@@ -24,6 +25,7 @@ from convoscope.jobs.request import TrainRequest
 _PASSES = 3.0  # forward, and twice as much backward
 _STEP_SECONDS = 0.003
 _START_SECONDS = 6.0  # a process that loads PyTorch, and writes what came out
+_SOLVING_SECONDS = 2e-6  # a number of an image, for all C that are tried
 _IMAGES = 4
 _ROUNDS = 2
 
@@ -90,10 +92,14 @@ def _stage_seconds(
 
 
 def _solving_seconds(adapted: Adapted, counts: Mapping[SplitName, int]) -> float:
-    """Measured on features of 1,000 to 25,000 numbers: it grows with all that is known."""
-    front = adapted.last.front
-    numbers = float(np.prod(front.shape)) if front is not None else 1.0
-    return 1e-7 * numbers * counts["train"]
+    """It grows with all that is known of the images."""
+    last = {head.layers[-1].name for head in adapted.architecture.heads if head.layers}
+    numbers = sum(
+        math.prod(place.input_shape)
+        for place in walk(adapted.architecture)
+        if place.layer.name in last
+    )
+    return _SOLVING_SECONDS * numbers * counts["train"]
 
 
 def _taught_work(adapted: Adapted, layer: str) -> float:

@@ -182,4 +182,17 @@ def _estimated(
         features, rest = tuned_seconds(
             adapted, per_image=pace[rung.backbone], counts=counts_of(whole)
         )
-        yield replace(rung, seconds=features + seeds * rest)
+        yield replace(
+            rung,
+            seconds=features + seeds * rest,
+            feature_seconds=features,
+            front=_front(adapted),
+        )
+
+
+def _front(adapted: Adapted) -> str:
+    """What decides the features of an image: rungs that agree in it share them."""
+    layers = sorted({stage.front.layer for stage in adapted.stages if stage.front is not None})
+    request = adapted.request
+    views = [f"{request.views} views", request.augment] if request.views > 1 else []
+    return " ".join([adapted.start.name, *layers, *views]) if layers else ""

@@ -28,6 +28,12 @@ def part_name(rung: PlannedRung, seed: int) -> str:
     return f"{rung.folder}/{seed}"
 
 
+def seconds_of(plan: Plan, rung: PlannedRung, tried: Mapping[str, Attempt]) -> float:
+    """About how long a rung takes now: without features that another one has left behind."""
+    there = {o.front for o in plan.rungs if o.folder in tried and tried[o.folder].seconds}
+    return rung.seconds - (rung.feature_seconds if rung.front in there else 0.0)
+
+
 def right_of(run: Run, plan: Plan, rung: PlannedRung) -> FloatArray | None:
     """(S, N) 1 where a finished seed has a validation image right; ``None`` if none is finished."""
     parts = finished(run, [part_name(rung, seed) for seed in plan.seeds])
@@ -59,12 +65,13 @@ def not_worth_it(
     spent = sum(attempt.seconds for attempt in tried.values())
     own = [(one, right) for one, right in climbed.values() if one.backbone == rung.backbone]
     vain = steps_in_vain([right for _, right in own], luck)
-    if vain < PATIENCE or rung.seconds <= spent:
+    seconds = seconds_of(plan, rung, tried)
+    if vain < PATIENCE or seconds <= spent:
         return None
     names = ", ".join(one.strategy for one, _ in own[-vain:])
     return (
         f"the last {vain} steps on {rung.backbone} ({names}) brought nothing that is more than "
-        f"noise, and this one would take {about(rung.seconds)}, more than all before it"
+        f"noise, and this one would take {about(seconds)}, more than all before it"
     )
 
 

@@ -17,7 +17,7 @@ from convoscope.runs.ladder import Ladder, Rung
 from convoscope.runs.store import Run
 
 _COSTS = (
-    ("seconds, features included", "seconds"),
+    ("seconds of each alone, with its features", "alone"),
     ("learnt parameters", "learnt"),
     ("bytes of memory at most", "peak_memory"),
 )

@@ -36,8 +36,9 @@ Ending: TypeAlias = Literal["trained", "not worth it", "over budget", "failed", 
 class PlannedRung:
     """A strategy on a backbone; ``folder`` below the run, ``seconds`` estimated for all seeds.
 
-    ``settings`` are those of one training besides what all share. ``refusal`` is the sentence that
-    says why it cannot be trained.
+    ``feature_seconds`` of them are for features of the frozen ``front``, which rungs with the same
+    one share; it is empty where nothing is frozen. ``settings`` are those of one training besides
+    what all share. ``refusal`` is the sentence that says why it cannot be trained.
     """
 
     folder: str
@@ -45,6 +46,8 @@ class PlannedRung:
     strategy: str
     settings: Mapping[str, Any]
     seconds: float = 0.0
+    feature_seconds: float = 0.0
+    front: str = ""
     refusal: str | None = None
 
     @property
@@ -145,7 +148,8 @@ class Rung:
 
     ``validation`` and ``test`` are mean accuracies, their intervals over images; ``spread`` of the
     former over seeds. ``learnt`` of all ``parameters`` are learnt. ``seconds`` are those of the
-    clock for all seeds, ``feature_seconds`` of them for features that other rungs may share;
+    clock for training all seeds, ``feature_seconds`` those that went before into features, by
+    whichever rung with the same frozen part came first;
     ``peak_memory`` the most bytes that one of its training processes held.
     """
 
@@ -169,6 +173,11 @@ class Rung:
     def title(self) -> str:
         """What a reader calls it."""
         return self.planned.title
+
+    @property
+    def alone(self) -> float:
+        """Seconds that it would have taken without the other rungs."""
+        return self.seconds + self.feature_seconds
 
     def to_json(self) -> dict[str, Any]:
         """Its figures."""
