@@ -57,7 +57,7 @@ def test_a_runs_filters_are_drawn_and_a_silent_one_is_said(
     ]
     page = (place / "favourites.html").read_text()
     assert "What excites tiny most: 4 favourite inputs of conv." in page
-    assert "1 is silent: neither a blank picture nor a way past its ReLU" in page
+    assert "1 is silent: no step from a gray picture, nor a way past its ReLU" in page
     (main,) = re.findall("<main>.*</main>", page, re.DOTALL)
     assert "nan" not in re.sub(r"base64,[^\"]*", "", main).lower()
     (place / "favourites.html").unlink()

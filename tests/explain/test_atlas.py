@@ -30,7 +30,7 @@ def found_in(maps: FloatArray) -> Answers:
     """As a pass in two parts gives it."""
     half = len(maps) // 2
     kept = np.concatenate([answers(maps[:half]), answers(maps[half:])])
-    return Answers(kept, maps.shape[2:])  # type: ignore[arg-type]
+    return Answers(kept, maps.shape[2:])
 
 
 def test_the_strongest_patches_are_those_of_brute_force() -> None:

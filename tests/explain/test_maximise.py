@@ -190,7 +190,7 @@ def test_progress_counts_steps_over_all_batches(build: Build) -> None:
 def test_targets_have_an_index_per_picture() -> None:
     neuron = Neuron("conv", (1, 2, 3), 0, (7, 8, 9))
     assert count(neuron) == 3
-    assert part(neuron, slice(1, 3)) == Neuron("conv", (2, 3), (0, 0), (8, 9))
+    assert part(neuron, (1, 2)) == Neuron("conv", (2, 3), (0, 0), (8, 9))
     assert words_of(Channel("conv", (4, 5))) == [("Channel", "conv", 4), ("Channel", "conv", 5)]
     with pytest.raises(SettingsError, match=r"needs an index per picture, got 1, 2, 3 of them"):
         count(Neuron("conv", (1, 2), (1, 2, 3), 0))

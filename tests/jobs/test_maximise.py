@@ -9,8 +9,11 @@ import pytest
 from PIL import Image
 from tests.conftest import draw_folder
 
+from convoscope import engines
+from convoscope.architecture.graph import Architecture, Head
+from convoscope.architecture.layers import Activation, Conv2d, Dense, GlobalAvgPool
 from convoscope.errors import RunError, SettingsError, UnknownNameError
-from convoscope.jobs.inside import channels_of, sized
+from convoscope.jobs.inside import channels_of, guide_for, sized
 from convoscope.jobs.maximise import favourite_inputs, maximise_into
 from convoscope.jobs.maximise_request import MaximiseRequest, groups_of
 from convoscope.jobs.train import train
@@ -136,6 +139,48 @@ def test_another_size_asks_the_same_filters(run: Run) -> None:
     request = MaximiseRequest(layers=("conv1",), filters="0", steps=2, size=20)
     (drawn,) = favourite_inputs(run, request=request)
     assert drawn.found.pictures.shape == (1, 3, 20, 20)
+
+
+def test_a_filter_that_its_bias_holds_down_is_guided_by_what_is_before_its_relu(run: Run) -> None:
+    network = trained_network(run)
+    free = guide_for(network, "conv2")
+    assert free is not None
+    gray = np.full((1, 3, 16, 16), 128, dtype=np.uint8)
+    with free.network.trace(gray, layers=["conv2"]) as trace:
+        answer = float(trace.activations["conv2"][0, 0].max())
+    bias = network.parameters()["conv2.bias"].copy()
+    bias[0] -= answer + 0.02
+    held = network.with_parameters({"conv2.bias": bias})
+    guide = guide_for(held, "conv2")
+    assert guide is not None
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16), dtype=np.uint8)
+    with held.trace(pixels, layers=["conv2"]) as trace:
+        rectified = trace.activations["conv2"]
+    with guide.network.trace(pixels, layers=["conv2"]) as trace:
+        before = trace.activations["conv2"]
+    np.testing.assert_allclose(np.maximum(before, 0), rectified, rtol=1e-5, atol=1e-6)
+    assert (before < 0).any()
+    assert guide_for(held, "pool1") is None
+    (drawn,) = favourite_inputs(
+        held, request=MaximiseRequest(layers=("conv2",), filters="0", recipe="plain", rate=0.05)
+    )
+    assert drawn.found.started[0] == 0
+    assert drawn.found.reached[0] > 0
+    assert not drawn.found.is_silent[0]
+
+
+def test_before_an_activation_of_its_own_stands_the_layer_before() -> None:
+    architecture = Architecture(
+        name="apart",
+        input_shape=(1, 6, 6),
+        layers=(Conv2d("conv", 2), Activation("relu")),
+        heads=(Head(layers=(GlobalAvgPool("pool"), Dense("dense", 2))),),
+    )
+    network = engines.build(architecture, engine="numpy")
+    guide = guide_for(network, "relu")
+    assert guide is not None
+    assert (guide.network, guide.layer) == (network, "conv")
+    assert guide_for(network, "conv") is None
 
 
 def test_filters_are_named_by_numbers_and_ranges() -> None:

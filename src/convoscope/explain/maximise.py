@@ -31,6 +31,7 @@ from convoscope.explain.maximise_canvas import (
     Pixels,
 )
 from convoscope.explain.maximise_targets import (
+    at_layer,
     count,
     excitement,
     part,
@@ -139,6 +140,14 @@ class Favourites:
         return len(self.pictures)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Guide:
+    """The same network, where ``layer`` gives what the target's layer does before its own ReLU."""
+
+    network: Network
+    layer: str
+
+
 def maximise(
     network: Network,
     target: Target,
@@ -147,6 +156,7 @@ def maximise(
     start: Start = "blank",
     seed: int = 0,
     batch: int = BATCH,
+    guide: Guide | None = None,
     progress: Progress | None = None,
 ) -> Favourites:
     """The pictures that excite each index of ``target`` most, ``batch`` of them at once.
@@ -154,8 +164,9 @@ def maximise(
     The target's indices are one, or a tuple with one per picture. The same seed and batch give the
     same bytes. ``progress(done, total)`` counts steps over all batches.
 
-    A filter behind a ReLU that is silent has no gradient. While it is, gradients pass every ReLU
-    as in a deconvnet (``relu_rule="deconvnet"``), which shows the way out, as in Olah et al. 2017.
+    A filter behind a ReLU that is silent has no gradient. While it is, what is before that ReLU is
+    climbed, which the ``guide`` gives, as Olah et al. 2017 do; without one, or where that has no
+    gradient either, gradients pass every ReLU as in a deconvnet.
 
     Raises:
         UnknownNameError: if the target's layer or head is not in the network; names the nearest.
@@ -174,13 +185,14 @@ def maximise(
             if progress is not None:
                 progress(place * recipe.steps + step, len(starts) * recipe.steps)
 
-        wanted = part(target, slice(first, min(first + batch, total)))
-        found.append(_ascended(network, wanted, recipe, start, seed, step_done))
+        wanted = part(target, range(first, min(first + batch, total)))
+        found.append(_ascended(network, guide, wanted, recipe, start, seed, step_done))
     return _joined(target, found)
 
 
 def _ascended(
     network: Network,
+    guide: Guide | None,
     target: Target,
     recipe: Recipe,
     start: Start,
@@ -197,8 +209,9 @@ def _ascended(
     for step in range(recipe.steps):
         seen = sampling(height, width, rngs, jitter=jitter, zoom=recipe.zoom)
         pictures = canvas.pictures(recipe.blur_at(step, side))
-        with _traced(network, target, seen.see(pictures), wrt=("images",)) as trace:
-            gradient, is_felt = _direction(trace, target)
+        view = seen.see(pictures)
+        with _traced(network, target, view, wrt=("images",)) as trace:
+            gradient, is_felt = _direction(trace, target, _Past(guide, view))
             history.append(value_of(trace, target))
         _check_finite(target, step, history[-1], gradient)
         has_moved |= is_felt
@@ -228,15 +241,38 @@ def _canvas(
     return Pixels(shape, rngs, noise=_NOISE if start == "noise" else 0.0)
 
 
-def _direction(trace: Trace, target: Target) -> tuple[FloatArray, Array]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Past:
+    """A way past the ReLU that holds a target down, for pictures ``view`` (T, C, H, W)."""
+
+    guide: Guide | None
+    view: FloatArray
+
+    def gradient(self, target: Target, places: Sequence[int]) -> FloatArray:
+        """Of those pictures, zeros where the guide knows no way."""
+        chosen = self.view[list(places)]
+        if self.guide is None or isinstance(target, ClassLogit):
+            return np.zeros_like(chosen)
+        before = at_layer(part(target, places), self.guide.layer)
+        with _traced(self.guide.network, before, chosen, wrt=("images",)) as trace:
+            (gradient,) = trace.gradient([before])
+        climbed: FloatArray = gradient
+        return climbed
+
+
+def _direction(trace: Trace, target: Target, past: _Past) -> tuple[FloatArray, Array]:
     """The gradient (T, C, H, W) of each picture's target, and which of them (T,) have one of their
     own; the others are shown a way past the ReLUs that hold them, if there are any.
     """
     (gradient,) = trace.gradient([target])
     is_felt: Array = gradient.any(axis=(1, 2, 3))
-    if not is_felt.all() and trace.rectifies:
-        (past,) = trace.gradient([target], relu_rule="deconvnet")
-        gradient = np.where(is_felt[:, None, None, None], gradient, past)
+    silent = np.flatnonzero(~is_felt)
+    if len(silent):
+        gradient[silent] = past.gradient(target, silent.tolist())
+        if trace.rectifies and not gradient[silent].any(axis=(1, 2, 3)).all():
+            (around,) = trace.gradient([target], relu_rule="deconvnet")
+            is_lost = ~gradient.any(axis=(1, 2, 3))
+            gradient = np.where(is_lost[:, None, None, None], around, gradient)
     return gradient, is_felt
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -28,11 +29,11 @@ def count(target: Target) -> int:
     return max(counts)
 
 
-def part(target: Target, chosen: slice) -> Target:
-    """The target of some of the pictures."""
+def part(target: Target, chosen: Sequence[int]) -> Target:
+    """The target of some of the pictures, by their places."""
     total = count(target)
     picked = {
-        name: (values * total if len(values) == 1 else values)[chosen]
+        name: tuple(_each(values, total)[place] for place in chosen)
         for name, values in _indices(target).items()
     }
     match target:
@@ -49,6 +50,17 @@ def part(target: Target, chosen: slice) -> Target:
             )
         case _:
             assert_never(target)
+
+
+def at_layer(target: Target, layer: str) -> Target:
+    """The same cells of another layer; a class's logit is in none, and stays what it is."""
+    match target:
+        case Channel():
+            return replace(target, layer=layer)
+        case Neuron():
+            return replace(target, layer=layer)
+        case ClassLogit():
+            return target
 
 
 def words_of(target: Target) -> list[tuple[str | int, ...]]:

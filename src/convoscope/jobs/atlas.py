@@ -25,6 +25,7 @@ from convoscope.jobs.inside import (
     about,
     check_layer,
     file_word,
+    guide_for,
     network_of,
     results_folder,
     subject_words,
@@ -136,6 +137,7 @@ def _drawn(
         network,
         Channel(layer, tuple(chosen)),
         seed=asked.seed,
+        guide=guide_for(network, layer),
         progress=lambda done, total: progress("favourite inputs (steps)", done, total),
     )
     pairs = zip(chosen, found.pictures, found.is_silent, strict=True)

@@ -13,7 +13,9 @@ from convoscope import engines
 from convoscope.architecture.branches import Adopted
 from convoscope.architecture.cutting import front, parameters_of
 from convoscope.architecture.graph import Architecture, unknown_layer
+from convoscope.architecture.layers import Activation, Conv2d, Dense
 from convoscope.errors import ConvoscopeError, SettingsError
+from convoscope.explain.maximise import Guide
 from convoscope.jobs import environment
 from convoscope.jobs.explain_folder import explanation_folder
 from convoscope.jobs.explain_subject import Subject, subject_of
@@ -115,6 +117,31 @@ def sized(network: Network, layer: str, size: int) -> Network:
         raise SettingsError(
             f"--size {size}: {layer!r} needs images that it can be computed for, {error}"
         ) from error
+
+
+def guide_for(network: Network, layer: str) -> Guide | None:
+    """What lies before the ReLU of a layer of the network's own trunk; ``None`` where there is
+    none, or it is not known.
+    """
+    architecture = network.architecture
+    names = [each.name for each in architecture.layers]
+    if layer not in names or any(isinstance(each, Adopted) for each in architecture.layers):
+        return None
+    place = names.index(layer)
+    last = architecture.layers[place]
+    if isinstance(last, Activation) and place > 0:
+        return Guide(network, names[place - 1])
+    if not isinstance(last, Conv2d | Dense) or last.activation is None:
+        return None
+    cut = front(architecture, layer)
+    bare = replace(cut, layers=(*cut.layers[:-1], replace(last, activation=None)))
+    linear = engines.build(
+        bare,
+        preprocessing=network.preprocessing,
+        engine=network.engine,
+        parameters=parameters_of(bare, network.parameters()),
+    )
+    return Guide(linear, layer)
 
 
 def results_folder(out: str | Path | None, subject: Subject, command: str, below: str) -> Path:

@@ -16,7 +16,14 @@ from convoscope.explain.maximise import Favourites, maximise
 from convoscope.jobs.atlas_images import Asked, asked_images
 from convoscope.jobs.atlas_pass import survey
 from convoscope.jobs.explain_subject import Subject
-from convoscope.jobs.inside import about, file_word, network_of, results_folder, subject_words
+from convoscope.jobs.inside import (
+    about,
+    file_word,
+    guide_for,
+    network_of,
+    results_folder,
+    subject_words,
+)
 from convoscope.jobs.maximise_request import Group, MaximiseRequest, groups_of
 from convoscope.jobs.predictions import logits_of
 from convoscope.jobs.progress import Progress, unwatched
@@ -128,6 +135,9 @@ def _drawn(
             start=asked.start,
             seed=asked.seed,
             batch=asked.batch,
+            guide=None
+            if isinstance(group.target, ClassLogit)
+            else guide_for(group.network, group.target.layer),
             progress=climbed,
         )
         values, ids = (None, ()) if real is None else real.strongest(group)

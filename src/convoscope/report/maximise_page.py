@@ -92,8 +92,8 @@ def _group(group: Mapping[str, Any], pictures: Array, room: int) -> ShownGroup:
     if silent:
         what = "1 is" if silent == 1 else f"{silent} are"
         words.append(
-            f"{what} silent: neither a blank picture nor a way past its ReLU gave a gradient to "
-            "climb, so there is no picture to show."
+            f"{what} silent: no step from a gray picture, nor a way past its ReLU, made it answer, "
+            "so there is no picture to show."
         )
     beyond = sum(each["real"] is not None and each["reached"] > each["real"] for each in records)
     known = sum(each["real"] is not None for each in records)
@@ -114,7 +114,9 @@ def _group(group: Mapping[str, Any], pictures: Array, room: int) -> ShownGroup:
 def _shown(record: Mapping[str, Any], picture: Array, of: str, side: int) -> ShownFavourite:
     real = record["real"]
     if record["is_silent"]:
-        words = "nothing excites it"
+        words = "no way found to excite it"
+        if real is not None:
+            words += f"; strongest real image {_number(real)}, {record['real_image']}"
     elif real is not None:
         words = f"strongest real image {_number(real)}, {record['real_image']}"
     else:
