@@ -265,6 +265,14 @@ _LEARNING: tuple[Decorator[Any], ...] = (
         help="Record that split's curve too, epoch by epoch; nothing is decided by it. May be "
         "given again.",
     ),
+    setting(
+        "--probe",
+        heading="Learning",
+        type=int,
+        metavar="IMAGES",
+        help="Look at so many validation images after every epoch: Grad-CAM, maps, filters; the "
+        "report shows them change. 12 is usual.",
+    ),
 )
 
 _COMPUTING: tuple[Decorator[Any], ...] = (

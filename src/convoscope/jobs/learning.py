@@ -14,6 +14,7 @@ from convoscope.engines.learning import multipliers
 from convoscope.errors import WeightsError
 from convoscope.jobs.lessons import phases, stage_network
 from convoscope.jobs.prepare import Prepared
+from convoscope.jobs.probe import Keep, Probe, check_probed
 from convoscope.jobs.progress import Progress
 from convoscope.jobs.recorder import Recorder
 from convoscope.jobs.solving import check_solvable, solve_heads
@@ -37,8 +38,15 @@ def fresh_network(prepared: Prepared) -> FreshNetwork:
     Raises:
         WeightsError: if the run to start from has no parameter that fits.
         UnknownNameError: if a learning rate is for parameters that are not there.
-        SettingsError: if its heads are to be solved, and cannot be.
+        SettingsError: if its heads are to be solved, and cannot be, or probe images are asked for
+            and it does not see images.
     """
+    network, said = _fresh(prepared)
+    check_probed(prepared, network)
+    return network, said
+
+
+def _fresh(prepared: Prepared) -> FreshNetwork:
     request, adapted = prepared.request, prepared.adapted
     if adapted is not None:
         if adapted.is_solved:
@@ -70,14 +78,20 @@ def teach(
     if prepared.adapted is not None and prepared.adapted.is_solved:
         solution = solve_heads(network, prepared, progress)
         return solution.result, solution.notes()
+    lessons, start = phases(prepared, network), recorder.start()
+    keep: Keep = recorder.keep
+    if prepared.request.probe:
+        probe = Probe(recorder.run, prepared, network)
+        lessons, keep = tuple(map(probe.follow, lessons)), probe.before(recorder.keep)
+        probe.begin(network, start)
     # A loss that overflows is found and said by the loop; NumPy's warnings would only be noise.
     with np.errstate(over="ignore", invalid="ignore"):
         result = fit_phases(
-            phases(prepared, network),
+            lessons,
             listen=recorder.listen,
-            keep=recorder.keep,
+            keep=keep,
             recall=recorder.recall,
-            start=recorder.start(),
+            start=start,
             should_stop=should_stop,
         )
     return _whole(result, network), ()

@@ -23,6 +23,11 @@ class Recorder:
         self._seconds = {row["epoch"]: row.get("seconds") for row in run.history()}
 
     @property
+    def run(self) -> Run:
+        """The run that is written."""
+        return self._run
+
+    @property
     def seconds(self) -> float:
         """What all epochs took, those before a resumption included."""
         return sum(self._seconds.get(record.epoch) or 0.0 for record in self._records)

@@ -40,7 +40,8 @@ class TrainRequest:
     ``split.csv`` to use again, ``group_by`` what must stay in one split together, as in
     :mod:`convoscope.data.groups`, ``from_run`` a run whose parameters to start from. ``patience``
     0 never stops early. ``watch`` names splits besides validation whose curves are recorded while
-    nothing is decided by them; ``head_weight`` multiplies the losses of heads, ``threshold`` is
+    nothing is decided by them; ``probe`` is how many images are looked at after every epoch (see
+    :mod:`convoscope.jobs.probe`); ``head_weight`` multiplies the losses of heads, ``threshold`` is
     the probability above which a head of one sigmoid answers with its second class, ``rate`` the
     learning rates of parameters whose name begins so. The remaining names are those of
     :class:`~convoscope.training.settings.TrainingSettings`,
@@ -98,6 +99,7 @@ class TrainRequest:
     threshold: Mapping[str, float] = field(default_factory=dict)
     rate: Mapping[str, float] = field(default_factory=dict)
     watch: tuple[Literal["train", "test"], ...] = ()
+    probe: int = 0
 
     seed: int = 0
     engine: Literal["torch", "numpy"] = "torch"

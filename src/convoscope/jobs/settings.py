@@ -20,6 +20,9 @@ from convoscope.training.settings import Schedule, TrainingSettings
 from convoscope.transfer.heads import find_head
 from convoscope.transfer.strategies import tuned_defaults, tuning
 
+MOST_PROBED = 48
+"""A page cannot show more images in every epoch."""
+
 _ADAPTER = TypeAdapter(TrainRequest)
 
 
@@ -50,6 +53,10 @@ def request(settings: Mapping[str, Any]) -> TrainRequest:
         law = first["msg"][0].lower() + first["msg"][1:]
         raise SettingsError(f"{name}: {law}, got {first['input']!r}: correct it") from error
     training_settings(asked)
+    if not 0 <= asked.probe <= MOST_PROBED:
+        raise SettingsError(
+            f"--probe must be 0 to {MOST_PROBED} images, got {asked.probe}: 12 is usual, 0 is none"
+        )
     _check_network(asked)
     if asked.image_shape is not None:
         image_shape(asked.image_shape)
