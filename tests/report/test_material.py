@@ -87,12 +87,30 @@ def test_a_pretrained_network_says_what_stayed_and_what_learnt(contents: Content
     pretrained = replace(contents, model={**contents.model, "backbone": PRETRAINED})
     assert material.pretrained(pretrained) == (
         "The network is pretrained: vgg19 with the weights of vgg19.h5 (SHA-256 0123456789ab, "
-        "licence: MIT), and a new head, linear. Everything up to flatten stayed as it was "
-        "(20,024,384 parameters); what comes after it has learnt from these images (1 parameter)."
+        "licence: MIT), and a new head, linear. Everything up to flatten stayed as it was and was "
+        "computed once; what comes after it has learnt from these images (1 parameter; 20,024,384 "
+        "parameters kept)."
     )
-    whole = replace(contents, model={"backbone": {**PRETRAINED, "frozen_up_to": None}})
-    assert "linear. All of it has learnt from these images (1 parameter)." in material.pretrained(
+    all_of_it = {**PRETRAINED, "frozen_up_to": None, "frozen_parameters": 0}
+    whole = replace(contents, model={"backbone": all_of_it})
+    assert "linear. All of it has learnt from these images (1 parameter" in material.pretrained(
         whole
+    )
+
+
+def test_a_tuned_network_says_its_strategy_and_where_its_stages_end(contents: Contents) -> None:
+    said = {**PRETRAINED, "name": "run r-1", "source": "run/photos", "head": "its own"}
+    tuned = replace(
+        contents,
+        model={"backbone": {**said, "trained": "a two-layer head, then everything"}},
+        record=replace(contents.record, settings={"tune": "freeze-then-tune"}),
+        history=[{"epoch": 1, "phase": "head"}, {"epoch": 2, "phase": "tuned"}],
+    )
+    text = material.pretrained(tuned)
+    assert text.startswith("The network goes on from run r-1 (SHA-256 0123456789ab), with its own ")
+    assert text.endswith(
+        "The strategy was freeze-then-tune: a two-layer head, then everything, in stages: head "
+        "(until epoch 1), then tuned (until epoch 2)."
     )
 
 

@@ -36,7 +36,7 @@ def split(source: str, image: Shape, cut: str, learning: frozenset[str]) -> Spli
         UnknownNameError: if timm has no such network, or it has no module at ``cut``.
     """
     with torch.device("meta"):
-        after = _last_place(make_module(source, image), image, cut, learning)
+        after = last_place(make_module(source, image), image, cut, learning)
     if after is None:
         return None
     front, rest = front_of(source, image, after), rest_of(source, image, after, cut)
@@ -143,7 +143,7 @@ def _traced(module: nn.Module, paths: Sequence[str]) -> _Traced | None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 graph = tracer.trace(module)
-        except Exception:  # noqa: BLE001 - whatever somebody's code does with what is no tensor
+        except Exception:
             module.eval()
             return None
         texts.append(graph.python_code("self").src)
@@ -159,7 +159,7 @@ def _around(path: str) -> Iterator[str]:
     yield from (".".join(parts[:count]) for count in range(1, len(parts)))
 
 
-def _last_place(module: nn.Module, image: Shape, cut: str, learning: frozenset[str]) -> str | None:
+def last_place(module: nn.Module, image: Shape, cut: str, learning: frozenset[str]) -> str | None:
     """The path of the module after which all that learns lies, as near to it as can be.
 
     One looks first at the whole, then into whatever holds the first layer that learns, and so on
