@@ -155,7 +155,8 @@ def _summarise(run: Run, manner: Manner) -> None:
     tables.out().print(tables.metrics_table(metrics))
     for note in record.every_note:
         tables.say(f"note: {note}")
-    kept = f"epoch {record.best_epoch} kept of {record.epochs}"
+    is_solved = record.stop_reason == "solved"
+    kept = "solved" if is_solved else f"epoch {record.best_epoch} kept of {record.epochs}"
     tables.say(f"{kept}, {duration(record.seconds)} of training")
     tables.say(f"run     {run.path}")
     if manner.with_report:
