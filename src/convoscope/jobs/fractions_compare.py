@@ -19,7 +19,7 @@ from convoscope.jobs.ladder_trainings import finished
 from convoscope.metrics.classification import whole_right
 from convoscope.metrics.comparison import holm
 from convoscope.metrics.intervals import LEVEL, Interval
-from convoscope.metrics.paired import Paired, paired_difference, seed_luck
+from convoscope.metrics.paired import Paired, SeedLuck, paired_difference, seed_luck
 from convoscope.metrics.spread import SHARE, mean_over_images, spread
 from convoscope.runs import Run
 from convoscope.runs.ladder import read_attempts
@@ -85,7 +85,6 @@ def _right(run: Run, plan: CurvePlan, point: PlannedPoint) -> FloatArray | None:
 def _curves(
     run: Run, plan: CurvePlan, right: Mapping[str, FloatArray], seconds: Mapping[str, float]
 ) -> tuple[WayCurve, ...]:
-    luck = seed_luck([found.mean(axis=1).tolist() for found in right.values()])
     rows = []
     for way in plan.ways:
         ordered = sorted((p for p in plan.points if p.way == way.name), key=lambda p: p.fraction)
@@ -95,6 +94,7 @@ def _curves(
             answers = [right[p.folder] for p in known]
             step = None
             if len(answers) > 1:
+                luck = _luck(answers)
                 step = paired_difference(answers[-2], answers[-1], luck=luck, is_share=True)
             rows.append((way, shown, answers, step))
     stepped = [step for *_, step in rows if step is not None]
@@ -114,6 +114,13 @@ def _curves(
             )
         )
     return tuple(curves)
+
+
+def _luck(answers: Sequence[FloatArray]) -> SeedLuck | None:
+    """How far seeds lie apart, pooled over the parts of ways that are compared: others may differ
+    in it, training from scratch on few images most of all.
+    """
+    return seed_luck([right.mean(axis=1).tolist() for right in answers])
 
 
 def _point(
@@ -199,7 +206,8 @@ def _way_sentence(
         f"{points(step.interval.high)})"
     )
     if not is_rising:
-        return f"{said}, which may be noise: these numbers do not show that more images help."
+        together = ", all ways looked at together" if step.interval.low > 0 else ""
+        return f"{said}, which may be noise{together}: they do not show that more images help."
     return f"{said}, more than noise: it was still rising{_condition(halving)}."
 
 
@@ -238,7 +246,8 @@ def _against(
     """With how few images the best way is more than noise better than the other with all."""
     folders = {(p.way, p.fraction): p.folder for p in plan.points}
     theirs = right[folders[other.way.name, other.points[-1].fraction]]
-    luck = seed_luck([found.mean(axis=1).tolist() for found in right.values()])
+    ways = {best.way.name, other.way.name}
+    luck = _luck([right[p.folder] for p in plan.points if p.way in ways and p.folder in right])
     steps = [
         paired_difference(
             theirs, right[folders[best.way.name, p.fraction]], luck=luck, is_share=True
