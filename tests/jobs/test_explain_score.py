@@ -118,16 +118,12 @@ def test_scores_are_the_same_again_and_alone(
     alone = explain_into(
         tmp_path / "1", network, file, request=ExplainRequest(methods=METHODS, has_scores=True)
     )
-    (one,) = read_scores(alone.path).images  # type: ignore[union-attr]
-    among = next(
-        image
-        for image, facts in zip(
-            read_scores(scored.path).images,
-            scored.facts(),
-            strict=True,  # type: ignore[union-attr]
-        )
-        if facts.file == str(file)
-    )
+    mine, theirs = read_scores(alone.path), read_scores(scored.path)
+    assert mine is not None
+    assert theirs is not None
+    (one,) = mine.images
+    files = [facts.file for facts in scored.facts()]
+    among = theirs.images[files.index(str(file))]
     for method in METHODS:
         np.testing.assert_allclose(
             one.methods[method].insertion, among.methods[method].insertion, atol=2e-6
