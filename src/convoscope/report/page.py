@@ -15,6 +15,7 @@ from convoscope.report.learning import learning
 from convoscope.report.looking_section import LookingSection, looking_section
 from convoscope.report.parts import check_parts, parts_section
 from convoscope.report.printed import check_page
+from convoscope.report.probe import ProbeSection, probe_section
 from convoscope.report.reading import Contents, read
 from convoscope.report.seeds_page import seeds_page
 from convoscope.report.shell import fill
@@ -47,7 +48,13 @@ def _checked_page(run: Run) -> str:
         return convolve_page(run)
     contents = read(run)
     parts = read_parts(run) if kind == CROSS_VALIDATION else None
-    page = render(contents, parts, looking_section(run.path), run_trust(run.path))
+    page = render(
+        contents,
+        parts,
+        looking_section(run.path),
+        run_trust(run.path),
+        probe_section(run.path),
+    )
     check_page(page, contents.metrics)
     if parts is not None:
         check_parts(page, parts)
@@ -59,9 +66,11 @@ def render(
     parts: Parts | None = None,
     looking: LookingSection | None = None,
     trust: TrustSection | None = None,
+    probe: ProbeSection | None = None,
 ) -> str:
     """The page as text; ``parts`` are the folds of a cross-validation, ``looking`` is what was
-    found by looking into the network, ``trust`` whether that can be believed.
+    found by looking into the network, ``trust`` whether that can be believed, ``probe`` how it
+    came to be.
     """
     baseline = whole_baseline(contents, contents.main_split)
     return fill(
@@ -77,7 +86,11 @@ def render(
         confidence=confidence(contents),
         looking=looking,
         trust=trust,
-        styles=("looking.css",) if looking or trust else (),
+        probe=probe,
+        styles=(
+            *(("looking.css",) if looking or trust else ()),
+            *(("probe.css",) if probe else ()),
+        ),
         data=material.head_data(contents),
         preprocessing=material.preprocessing(contents),
         network=material.network(contents),

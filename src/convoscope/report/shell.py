@@ -18,7 +18,7 @@ from convoscope.report import wording
 from convoscope.version import __version__
 
 _STYLES = ("page.css", "figures.css", "print.css")
-_SCRIPTS = ("page.js", "figures.js")
+_SCRIPTS = ("page.js", "figures.js", "probe.js")
 
 
 def fill(template: str, *, panels: int = 1, styles: tuple[str, ...] = (), **values: Any) -> str:
