@@ -1,8 +1,10 @@
 """Our own networks on small parts of the sets whose figures they are made for.
 
-The whole sets, unattended: ``convoscope train lines -m own-net --validation 0 --epochs 8 -b 128
--l 0.002 --schedule cosine --warmup 1`` gives all 38,400 test images right, and so do the four heads
-of ``lines:heads -m four-heads``.
+The whole sets, unattended: ``convoscope train lines -m own-net --validation 0 -e 8 -b 128 -l 0.002
+--schedule cosine --warmup 1`` has all 38,400 test images right, and so have the four heads of
+``lines:heads -m four-heads``. All 70,000 digits, 28,000 of them for testing, with ``-m own-net
+--validation 0 -e 20 -b 64 --optimiser adamw -l 0.002 --weight-decay 0.05 --schedule cosine --warmup
+1 --augment handwriting`` give 0.9963.
 """
 
 from __future__ import annotations
