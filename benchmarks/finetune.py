@@ -225,6 +225,11 @@ def _loaders(folder: Path, batch: int) -> dict[str, Any]:
 def _their_network(name: str) -> Any:
     """Torchvision's, with a global average and a dense layer on top as ours."""
     from torch import nn
+
+    # With it comes the cure of a torchvision that a CPU-only PyTorch cannot import.
+    from convoscope.engines.torch.torchvision_import import import_timm
+
+    import_timm()
     from torchvision import models
 
     model = getattr(models, name)(weights=None)

@@ -207,7 +207,7 @@ def _way_sentence(
     )
     if not is_rising:
         together = ", all ways looked at together" if step.interval.low > 0 else ""
-        return f"{said}, which may be noise{together}: they do not show that more images help."
+        return f"{said}, which may be noise{together}: nothing shows that more images help."
     return f"{said}, more than noise: it was still rising{_condition(halving)}."
 
 
