@@ -149,3 +149,11 @@ def test_a_quick_stage_and_one_that_counts_no_images_say_nothing_of_it() -> None
     for stage, seconds in (("decoding", 0.1), ("fetching a.zip (MB)", 100)):
         pace.facts(stage, 0, 100, now=0.0)
         assert pace.facts(stage, 50, 100, now=seconds) == ""
+
+
+def test_a_stage_that_comes_again_is_timed_anew() -> None:
+    pace = Pace()
+    pace.facts("features", 0, 10, now=0.0)
+    pace.facts("features", 10, 10, now=20.0)
+    assert pace.facts("features", 0, 10, now=100.0) == ""
+    assert pace.facts("features", 5, 10, now=105.0) == "1 s an image, 5.0 s left"

@@ -94,9 +94,13 @@ class Pace:
 
     def __init__(self) -> None:
         self._began: dict[str, tuple[int, float]] = {}
+        self._done: dict[str, int] = {}
 
     def facts(self, stage: str, done: int, total: int, *, now: float) -> str:
         """``0.3 s an image, 1 min left``; nothing where images take no time worth a word."""
+        if done < self._done.get(stage, 0):  # the same stage, of something else
+            del self._began[stage]
+        self._done[stage] = done
         first, since = self._began.setdefault(stage, (done, now))
         seconds = (now - since) / max(done - first, 1)
         if stage.endswith(")") or done >= total or seconds < _SECONDS_WORTH_A_WORD:
