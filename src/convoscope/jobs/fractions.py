@@ -183,11 +183,14 @@ def _points(
     ways: Sequence[tuple[Way, TrainRequest]], whole: Prepared, asked: AskedCurves
 ) -> Iterator[PlannedPoint]:
     counts, seeds = counts_of(whole), asked.ladder.seeds
+    paces: dict[str, float] = {}
     for way, request in ways:
         adapted = adapted_for(request) if request.backbone else None
         architecture = adapted.architecture if adapted else whole.architecture
         preprocessing = adapted.preprocessing if adapted else whole.preprocessing
-        pace = seconds_per_image(architecture, preprocessing, request)
+        if request.network not in paces:
+            paces[request.network] = seconds_per_image(architecture, preprocessing, request)
+        pace = paces[request.network]
         for place, fraction in enumerate(asked.fractions):
             part = {**counts, "train": round(counts["train"] * fraction)}
             if adapted is None:
