@@ -8,6 +8,7 @@ from tests.explain.conftest import SMOOTH, Build
 
 from convoscope.arrays import Array
 from convoscope.explain.gradients import gradient, gradient_picture
+from convoscope.explain.views import last_needed
 from convoscope.network import Channel, ClassLogit, Engine, Network, Neuron, Target
 
 TARGETS: list[Target] = [
@@ -43,6 +44,15 @@ def test_a_gradients_picture_is_its_positive_part_over_the_highest() -> None:
     assert picture.shape == (1, 2, 3)
     assert picture.dtype == np.uint8
     assert picture.tolist() == [[[0, 128, 0], [64, 32, 255]]]
+
+
+def test_neurons_alone_need_no_heads(build: Build, engine: Engine, images: Array) -> None:
+    network = build(SMOOTH, engine)
+    together = gradient(network, images, TARGETS)
+    np.testing.assert_allclose(gradient(network, images, TARGETS[1:]), together[1:], rtol=1e-12)
+    assert last_needed(network, TARGETS) is None
+    assert last_needed(network, TARGETS[1:]) == "conv1"
+    assert last_needed(network, []) is None
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])

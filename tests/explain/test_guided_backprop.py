@@ -236,8 +236,8 @@ def test_a_network_without_a_relu_says_so(build: Build, engine: Engine, images: 
     with pytest.raises(ExplainError) as caught:
         guided_backprop(build(SMOOTH, engine), images, [ClassLogit("class", 0)])
     assert str(caught.value) == (
-        "network 'smooth': guided backpropagation acts at ReLUs, and this network has none: use "
-        "the method gradient"
+        "network 'smooth': guided backpropagation acts at ReLUs, and this network has none on the "
+        "way to the target: use the method gradient"
     )
     relu6: Network = build(
         Architecture(name="six", input_shape=(3, 13, 12), layers=(Activation("a", "relu6"),)),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from convoscope.arrays import Array, ByteArray, FloatArray
-from convoscope.explain.views import look
+from convoscope.explain.views import last_needed, look
 from convoscope.network import Network, Target
 
 
@@ -18,7 +18,8 @@ def gradient(network: Network, images: Array, targets: Sequence[Target]) -> Floa
 
     Source: Simonyan, Vedaldi and Zisserman 2014, https://arxiv.org/abs/1312.6034.
     """
-    with look(network, images, targets=targets) as view:
+    upto = last_needed(network, targets)
+    with look(network, images, targets=targets, upto=upto) as view:
         return view.trace.gradient(targets)
 
 

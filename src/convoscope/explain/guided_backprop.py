@@ -16,7 +16,7 @@ import numpy as np
 
 from convoscope.arrays import Array, FloatArray
 from convoscope.errors import ExplainError
-from convoscope.explain.views import View, look
+from convoscope.explain.views import View, last_needed, look
 from convoscope.network import Network, Target
 
 
@@ -27,12 +27,13 @@ def guided_backprop(network: Network, images: Array, targets: Sequence[Target]) 
     nothing on.
 
     Raises:
-        ExplainError: if the network has no ReLU, which is where the rule acts.
+        ExplainError: if there is no ReLU on the way, which is where the rule acts.
         UnknownNameError: if a target's layer or head is not there; names the nearest.
         SettingsError: if a target lies outside its layer's maps.
         ShapeError: if the images are not the network's.
     """
-    with look(network, images, targets=targets) as view:
+    upto = last_needed(network, targets)
+    with look(network, images, targets=targets, upto=upto) as view:
         return guided_gradient(view, targets)
 
 
@@ -41,6 +42,6 @@ def guided_gradient(view: View, targets: Sequence[Target]) -> FloatArray:
     if not view.trace.rectifies:
         raise ExplainError(
             f"network {view.network.architecture.name!r}: guided backpropagation acts at ReLUs, "
-            "and this network has none: use the method gradient"
+            "and this network has none on the way to the target: use the method gradient"
         )
     return np.asarray(view.trace.gradient(targets, relu_rule="guided"))

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from convoscope.architecture.branches import Adopted
 from convoscope.arrays import Array
 from convoscope.network import ClassLogit, Network, Target, Trace
 
@@ -39,9 +40,11 @@ def look(
     layers: Collection[str] = (),
     layer: str | None = None,
     wrt: Collection[str] = ("images",),
+    upto: str | None = None,
 ) -> Iterator[View]:
     """A view of one pass that knows the outputs of ``layers``, of ``layer`` and of whatever layers
-    ``targets`` are in, and can give gradients with respect to ``wrt``.
+    ``targets`` are in, and can give gradients with respect to ``wrt``. It ends at ``upto``, or goes
+    through the heads.
 
     Raises:
         UnknownNameError: if a layer is not in the network; names the nearest.
@@ -50,5 +53,19 @@ def look(
     inside = [target.layer for target in targets if not isinstance(target, ClassLogit)]
     own = [] if layer is None else [layer]
     names = tuple(dict.fromkeys([*layers, *own, *inside]))
-    with network.trace(images, layers=names, wrt=wrt) as trace:
+    with network.trace(images, layers=names, wrt=wrt, upto=upto) as trace:
         yield View(network=network, images=images, trace=trace, layer=layer)
+
+
+def last_needed(network: Network, targets: Sequence[Target]) -> str | None:
+    """The layer at which a pass may end that serves these targets alone; ``None`` for the heads.
+
+    An adopted module may compute a layer several times, and must be left to do so.
+    """
+    if any(isinstance(layer, Adopted) for layer in network.architecture.layers):
+        return None
+    layers = [None if isinstance(target, ClassLogit) else target.layer for target in targets]
+    order = list(network.layer_names)
+    if not layers or any(layer not in order for layer in layers):
+        return None
+    return max((layer for layer in layers if layer is not None), key=order.index)

@@ -128,12 +128,35 @@ def _rectified(crop: _Crop, gave: Tensor, function: str | None, rule: ReluRule) 
 
 
 def _conv_back(crop: _Crop, conv: Conv, given: Tensor) -> _Crop:
+    """The gradient of just those cells that the crop's windows cover and that are no padding.
+
+    A convolution's way back pads alike on both sides. Where windows hang over one border of the
+    map only, zeros are put before the other: what it then cuts off is padding on the one side and
+    nothing on the other.
+    """
     extent = [conv.dilation * (side - 1) + 1 for side in conv.weight.shape[2:]]
-    rows, columns = _windows(crop, (conv.stride, conv.stride), _before(conv), extent)
-    shape = (1, given.shape[1], len(rows), len(columns))
-    dilation = (conv.dilation, conv.dilation)
-    slide = Slide((conv.stride, conv.stride), (0, 0), dilation, conv.groups)
-    return _inside(input_gradient(crop.grad, conv.weight, shape, slide), rows, columns, given)
+    covered = _windows(crop, (conv.stride, conv.stride), _before(conv), extent)
+    slide = Slide((conv.stride, conv.stride), (0, 0), (conv.dilation, conv.dilation), conv.groups)
+    if conv.stride > 1:
+        shape = (1, given.shape[1], *map(len, covered))
+        return _inside(input_gradient(crop.grad, conv.weight, shape, slide), *covered, given)
+    inside = [
+        range(side)[max(span.start, 0) : max(span.stop, 0)]
+        for span, side in zip(covered, given.shape[2:], strict=True)
+    ]
+    if not all(inside):
+        return _Crop(crop.grad[:, :, :0], 0, 0)
+    cuts = [
+        (own.start - span.start, span.stop - own.stop)
+        for own, span in zip(inside, covered, strict=True)
+    ]
+    (top, bottom), (left, right) = cuts
+    padding = max(top, bottom), max(left, right)
+    zeros = (padding[1] - left, padding[1] - right, padding[0] - top, padding[0] - bottom)
+    grad = functional.pad(crop.grad, zeros) if any(zeros) else crop.grad
+    shape = (1, given.shape[1], *map(len, inside))
+    found = input_gradient(grad, conv.weight, shape, slide._replace(padding=padding))
+    return _Crop(found, inside[0].start, inside[1].start)
 
 
 def _max_pool_back(crop: _Crop, pool: MaxPool, given: Tensor) -> _Crop:
