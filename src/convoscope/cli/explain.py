@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from convoscope.cli.explain_scores import print_scores, scores_json
+from convoscope.cli.explain_statements import print_statements, stating
 from convoscope.cli.failures import MISTAKE
 from convoscope.cli.grouped import GroupedCommand, grouped
 from convoscope.errors import SettingsError
@@ -91,6 +92,14 @@ WHAT, WHERE, OUTPUT = "What to look for", "Where to look", "Output"
     help="With --score: a table image,left,top,right,bottom in pixels, or a folder of masks, that "
     "mark the thing in each image.",
 )
+@grouped(
+    "--statements",
+    "has_statements",
+    heading=WHAT,
+    is_flag=True,
+    help="Measure on the run's own images what its layers do: directions of the first filters, "
+    "how well each layer tells the classes apart, how much of it survives a shift.",
+)
 @grouped("--top", heading=WHAT, default=5, show_default=True, help="Name so many classes.")
 @grouped("--engine", heading=OUTPUT, type=click.Choice(["torch", "numpy"]), help="Compute on that.")
 @grouped("--device", "-d", heading=OUTPUT, default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
@@ -111,6 +120,7 @@ def explain(
     backbone: str | None,
     out: Path | None,
     as_json: bool,
+    has_statements: bool,
     engine: Any,
     device: str,
     **asked: Any,
@@ -128,21 +138,27 @@ def explain(
     convoscope explain runs/photos-small-1 holiday/ --methods all --score
     convoscope explain --backbone vgg19 cat.jpg --neuron block5_conv4:4,6,103
     convoscope explain --backbone vgg19 --layer block1_conv1
+    convoscope explain runs/photos-small-1 --statements
     """  # noqa: D301 - click reads the backspace
     request = _request(asked)
     run, images = _who(named, backbone)
+    measure = stating(run) if has_statements else None
     folder = _explained(
         run, images, backbone, request, out=out, engine=engine, device=device, is_quiet=as_json
     )
+    said = measure(folder.path, engine, device, as_json) if measure else None
     page, report = _page(folder), _report(run, folder)
     if as_json:
         where = {"folder": folder.path, "page": page, "report": report}
         paths = {name: None if path is None else str(path) for name, path in where.items()}
         content = {**paths, **folder.to_json(), "scores": scores_json(folder.path)}
+        if said is not None:
+            content["statements"] = [statement.to_json() for statement in said]
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     else:
         _print(folder)
         print_scores(folder.path)
+        print_statements(said or ())
         click.echo(f"page    {page}")
         if report is not None:
             click.echo(f"report  {report}")

@@ -79,12 +79,26 @@ def own_images(run: Run, preprocessing: Preprocessing, head: str | None = None) 
     split = "test" if "test" in splits else splits[-1] if splits else "test"
     said = run.predictions(split)
     chosen = chosen_ids(said, head or next(iter(said.heads)))
+    return ImagesToExplain(
+        images=images_of_run(run, said, chosen.ids, preprocessing),
+        sentence=chosen.sentence(split),
+    )
+
+
+def images_of_run(
+    run: Run, said: Predictions, ids: Sequence[str], preprocessing: Preprocessing
+) -> tuple[ImageToExplain, ...]:
+    """Images of the run by their ids, with the labels that its predictions know.
+
+    Raises:
+        DataError: if they are no longer where they were, or no longer the same.
+    """
     dataset = asked_dataset(asked_request(run.path, run.record().settings))
     rows = {name: row for row, name in enumerate(dataset.ids)}
     hashes = hashes_of(run)
     places = {name: place for place, name in enumerate(said.ids)}
     images = []
-    for number, name in enumerate(chosen.ids, start=1):
+    for number, name in enumerate(ids, start=1):
         _check_unchanged(run, dataset, rows.get(name), name, hashes)
         images.append(
             ImageToExplain(
@@ -94,7 +108,7 @@ def own_images(run: Run, preprocessing: Preprocessing, head: str | None = None) 
                 labels=_labels(said, places[name]),
             )
         )
-    return ImagesToExplain(images=tuple(images), sentence=chosen.sentence(split))
+    return tuple(images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
