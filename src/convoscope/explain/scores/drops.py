@@ -1,7 +1,7 @@
 """Average drop and increase in confidence: what is left when only the bright part is shown.
 
-The image is multiplied by what of its explanation is above 0, scaled from 0 to 1. If what decides is kept, the class's
-probability stays, or even rises because what distracts is gone.
+The image is multiplied by what of its explanation is above 0, scaled from 0 to 1. If what decides
+is kept, the class's probability stays, or even rises because what distracts is gone.
 
 Source: Chattopadhyay et al. 2018, https://arxiv.org/abs/1710.11063, section 4.1.
 """
