@@ -38,6 +38,8 @@ from convoscope.runs.ladder import (
 )
 from convoscope.transfer.strategies import tuning
 
+_ONE_ERROR = 0.6827  # of all cases lie within one standard error
+
 Answers: TypeAlias = Mapping[int, FloatArray]
 """By the number of a rung, (S, N) 1 where a seed has a validation image right."""
 
@@ -73,8 +75,7 @@ def compare(run: Run) -> Ladder:
     luck = luck_of(list(answers.values()))
     steps = _steps(rungs, answers, luck)
     best = max(rungs, key=lambda rung: (answers[rung.number].mean(), -rung.number))
-    level_with = _level_with(best.number, answers, luck)
-    recommended = next(r for r in rungs if r.number in (*level_with, best.number))
+    recommended = min(_near(rungs, best, answers, luck), key=lambda rung: rung.alone)
     return Ladder(
         rungs=tuple(rungs),
         steps=steps,
@@ -86,7 +87,7 @@ def compare(run: Run) -> Ladder:
         budget=plan.budget,
         best=best.number,
         recommended=recommended.number,
-        recommendation=_recommendation(recommended, best, answers, luck, len(rungs)),
+        recommendation=_recommendation(recommended, best, rungs, answers, luck),
         notes=tuple(_notes(run, plan, rungs)),
     )
 
@@ -201,6 +202,26 @@ def _steps(rungs: Sequence[Rung], answers: Answers, luck: SeedLuck | None) -> tu
     )
 
 
+def _near(rungs: Sequence[Rung], best: Rung, answers: Answers, luck: SeedLuck | None) -> list[Rung]:
+    """The best, and those that lie within one standard error of it.
+
+    Source: Breiman, Friedman, Olshen and Stone 1984, *Classification and regression trees*,
+    section 3.4.3, the 1-SE rule; the error here is that of the paired difference.
+    """
+    ahead = {
+        rung.number: paired_difference(
+            answers[rung.number],
+            answers[best.number],
+            luck=luck,
+            is_share=True,
+            level=_ONE_ERROR,
+        )
+        for rung in rungs
+        if rung is not best
+    }
+    return [r for r in rungs if r is best or ahead[r.number].interval.low <= 0]
+
+
 def _level_with(best: int, answers: Answers, luck: SeedLuck | None) -> tuple[int, ...]:
     """The other rungs that are not told apart from the best."""
     others = [number for number in answers if number != best]
@@ -224,25 +245,34 @@ def _step_sentence(rung: Rung, below: Rung, found: Paired, *, is_sure: bool) -> 
 
 
 def _recommendation(
-    taken: Rung, best: Rung, answers: Answers, luck: SeedLuck | None, climbed: int
+    taken: Rung, best: Rung, rungs: Sequence[Rung], answers: Answers, luck: SeedLuck | None
 ) -> str:
     """One sentence; it claims no more than the intervals do."""
     share, count = percent(taken.validation.value), answers[best.number].shape[1]
     right = f"{share} of {count:,} validation pictures right"
-    if climbed == 1:
+    if len(rungs) == 1:
         return f"Take {taken.title}, the only rung that was climbed: {right}."
     cost = f"{taken.learnt:,} learnt parameters, {about(taken.alone)}"
-    if taken.number == best.number:
-        if taken.number == 1:
-            return f"Take {taken.title}, the cheapest rung and the best: {right} ({cost})."
+    if taken is not best:
+        first, second = answers[taken.number], answers[best.number]
+        gap = paired_difference(first, second, luck=luck, is_share=True)
         return (
-            f"Take {taken.title}: {right}, more than noise better than every cheaper rung ({cost})."
+            f"Take {taken.title}: {right} ({cost}), the cheapest rung within one standard error of "
+            f"the best, {best.title} ({percent(best.validation.value)}); a lead of up to "
+            f"{100 * max(0.0, gap.interval.high):.1f} points of the latter is not excluded."
         )
-    gap = paired_difference(answers[taken.number], answers[best.number], luck=luck, is_share=True)
+    cheaper = {rung.number for rung in rungs if rung.alone < taken.alone}
+    if not cheaper:
+        return f"Take {taken.title}, the best rung and the cheapest: {right} ({cost})."
+    level_with = cheaper & set(_level_with(best.number, answers, luck))
+    if not level_with:
+        return (
+            f"Take {taken.title}: {right} ({cost}), more than noise better than all cheaper ones."
+        )
+    names = ", ".join(rung.title for rung in rungs if rung.number in level_with)
     return (
-        f"Take {taken.title}: {right} ({cost}), the cheapest rung that is not told apart from the "
-        f"best, {best.title} ({percent(best.validation.value)}); on so many pictures a lead of up "
-        f"to {100 * max(0.0, gap.interval.high):.1f} points of the latter is not excluded."
+        f"Take {taken.title}: {right} ({cost}), the best, no cheaper rung lies within one standard "
+        f"error of it; but its lead over {names} may be noise."
     )
 
 

@@ -248,7 +248,7 @@ class Ladder:
     """All rungs beside one another, cheapest first as estimated before.
 
     ``images`` of the validation split decided: the rung of number ``best`` is right most often,
-    that of number ``recommended`` is the cheapest that is not told apart from it. ``notes`` are
+    that of number ``recommended`` is the cheapest within one standard error of it. ``notes`` are
     sentences that a reader must not miss.
     """
 
