@@ -30,7 +30,8 @@ def stating(run: Path | None) -> Measure:
     def measure(folder: Path, engine: Any, device: str, is_quiet: bool) -> tuple[Statement, ...]:
         from convoscope.cli import tables
         from convoscope.cli.progress import display
-        from convoscope.jobs.statements import of_scores, statements_of, write_statements
+        from convoscope.explain.statement_files import write_statements
+        from convoscope.jobs.statements import of_scores, statements_of
 
         with display(tables.console(is_error=True), is_quiet=is_quiet) as show:
             own = statements_of(named, engine=engine, device=device, progress=show.stage)

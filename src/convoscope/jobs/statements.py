@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from convoscope import disk
 from convoscope.arrays import Array, FloatArray, IntArray, generator
 from convoscope.errors import SettingsError
 from convoscope.explain.filters import convolutions
@@ -34,7 +31,6 @@ IMAGES: Final = 200
 """At most so many images are measured on, as many of each class as can be."""
 
 _LAYERS, _PIXELS, _BATCH = 8, 3, 16
-_FILE = "statements.json"
 
 
 def statements_of(
@@ -61,13 +57,6 @@ def statements_of(
     pixels = np.stack([image.pixels() for image in images]).transpose(0, 3, 1, 2)
     labels = next(iter(said.heads.values())).labels[chosen]
     return (*_of_filters(network), *_of_layers(network, pixels, labels, progress))
-
-
-def write_statements(folder: Path, statements: Sequence[Statement]) -> None:
-    """Write ``statements.json`` beside what was explained."""
-    content = [statement.to_json() for statement in statements]
-    text = json.dumps({"schema_version": 1, "statements": content}, indent=2, ensure_ascii=False)
-    disk.write_text(folder / _FILE, text + "\n")
 
 
 def of_scores(folder: Path) -> tuple[Statement, ...]:

@@ -19,6 +19,7 @@ from convoscope.report.probe import ProbeSection, probe_section
 from convoscope.report.reading import Contents, read
 from convoscope.report.seeds_page import seeds_page
 from convoscope.report.shell import fill
+from convoscope.report.statements import Question, statements_section
 from convoscope.report.trust import TrustSection, run_trust
 from convoscope.runs.convolution import CONVOLVE
 from convoscope.runs.parts import CROSS_VALIDATION, SEEDS, Parts, read_parts
@@ -54,6 +55,7 @@ def _checked_page(run: Run) -> str:
         looking_section(run.path),
         run_trust(run.path),
         probe_section(run.path),
+        statements_section(run.path),
     )
     check_page(page, contents.metrics)
     if parts is not None:
@@ -67,10 +69,11 @@ def render(
     looking: LookingSection | None = None,
     trust: TrustSection | None = None,
     probe: ProbeSection | None = None,
+    statements: tuple[Question, ...] = (),
 ) -> str:
     """The page as text; ``parts`` are the folds of a cross-validation, ``looking`` is what was
     found by looking into the network, ``trust`` whether that can be believed, ``probe`` how it
-    came to be.
+    came to be, ``statements`` what its layers do.
     """
     baseline = whole_baseline(contents, contents.main_split)
     return fill(
@@ -87,9 +90,11 @@ def render(
         looking=looking,
         trust=trust,
         probe=probe,
+        statements=statements,
         styles=(
             *(("looking.css",) if looking or trust else ()),
             *(("probe.css",) if probe else ()),
+            *(("statements.css",) if statements else ()),
         ),
         data=material.head_data(contents),
         preprocessing=material.preprocessing(contents),
