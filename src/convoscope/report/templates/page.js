@@ -48,7 +48,7 @@ function sortable(table) {
       const value = (row) => row.cells[column].textContent.trim();
       const number = (row) => parseFloat(value(row).replaceAll(",", "").replace("\u2212", "-"));
       const all = [...table.tBodies[0].rows];
-      const isText = column === 0 || all.every((row) => isNaN(number(row)));
+      const isText = column === 0 || all.every((row) => !Number.isFinite(number(row)));
       const order = (a, b) => isText
         ? value(a).localeCompare(value(b), undefined, { numeric: true })
         : (number(a) || 0) - (number(b) || 0);
