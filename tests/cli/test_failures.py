@@ -29,7 +29,9 @@ from convoscope.cli.failures import run_or_exit
         ),
         (
             ("predict", "runs/x"),
-            "convoscope predict: missing argument 'IMAGE|DIR...'; see  convoscope predict --help",
+            "convoscope: predict: a run, or --backbone, must be named before the images, got "
+            "runs/x first: say  convoscope predict RUN runs/x  or  convoscope predict --backbone "
+            "vgg19 runs/x",
         ),
         (
             ("runs", "show"),
@@ -42,8 +44,8 @@ from convoscope.cli.failures import run_or_exit
         ),
         (
             ("train", "photos"),
-            "convoscope: model must be given, got none: name a network with --model, 'small' is a "
-            "good start for photographs, or a YAML file",
+            "convoscope: photos: a data set must be a folder of images, there is no such folder: "
+            "check the path",
         ),
         (
             ("train", "photos", "-m", "flexible", "--set", "blocks"),
