@@ -23,6 +23,7 @@ from torch.nn import functional
 
 from convoscope.engines.torch.cropping import Slide, input_gradient
 from convoscope.engines.torch.modules import Conv, Drop, MaxPool, Nonlinearity, Normalise
+from convoscope.engines.torch.packed import PackedWeights
 from convoscope.engines.torch.relu_rule import rectified_gradient
 from convoscope.network import ReluRule
 
@@ -86,18 +87,20 @@ def _can_crop(module: nn.Module) -> bool:
             return False
 
 
-def chain_gradient(links: Sequence[Link], seeds: Tensor, rule: ReluRule) -> Tensor:
+def chain_gradient(
+    links: Sequence[Link], seeds: Tensor, rule: ReluRule, weights: PackedWeights
+) -> Tensor:
     """The gradient of what the last of the links was given, (N, C, H, W).
 
     ``links`` go from the neurons' layer down; ``seeds`` (N, C, h, w) hold, per image, one cell
-    that is not 0.
+    that is not 0. ``weights`` serve all gradients of a trace.
     """
     grads = torch.zeros_like(links[-1].given)
     for image, _, row, column in seeds.nonzero().tolist():
         crop = _Crop(seeds[image, :, row, column].reshape(1, -1, 1, 1), row, column)
         for link in links:
             given, gave = link.given[image : image + 1], link.gave[image : image + 1]
-            crop = _back(crop, link.module, given, gave, rule)
+            crop = _back(crop, link.module, given, gave, rule, weights)
             if crop.grad.numel() < _FEW and not crop.grad.any():
                 break  # a neuron that is silent, or sees only padding
         else:
@@ -105,10 +108,18 @@ def chain_gradient(links: Sequence[Link], seeds: Tensor, rule: ReluRule) -> Tens
     return grads
 
 
-def _back(crop: _Crop, module: nn.Module, given: Tensor, gave: Tensor, rule: ReluRule) -> _Crop:
+def _back(
+    crop: _Crop,
+    module: nn.Module,
+    given: Tensor,
+    gave: Tensor,
+    rule: ReluRule,
+    weights: PackedWeights,
+) -> _Crop:
     match module:
         case Conv():
-            return _conv_back(_rectified(crop, gave, module.activation, rule), module, given)
+            crop = _rectified(crop, gave, module.activation, rule)
+            return _conv_back(crop, module, given, weights)
         case Nonlinearity():
             return _rectified(crop, gave, module.function, rule)
         case MaxPool():
@@ -127,7 +138,7 @@ def _rectified(crop: _Crop, gave: Tensor, function: str | None, rule: ReluRule) 
     return _Crop(rectified_gradient(crop.grad, crop.within(gave), top, rule), crop.top, crop.left)
 
 
-def _conv_back(crop: _Crop, conv: Conv, given: Tensor) -> _Crop:
+def _conv_back(crop: _Crop, conv: Conv, given: Tensor, weights: PackedWeights) -> _Crop:
     """The gradient of just those cells that the crop's windows cover and that are no padding.
 
     A convolution's way back pads alike on both sides. Where windows hang over one border of the
@@ -155,7 +166,7 @@ def _conv_back(crop: _Crop, conv: Conv, given: Tensor) -> _Crop:
     zeros = (padding[1] - left, padding[1] - right, padding[0] - top, padding[0] - bottom)
     grad = functional.pad(crop.grad, zeros) if any(zeros) else crop.grad
     shape = (1, given.shape[1], *map(len, inside))
-    found = input_gradient(grad, conv.weight, shape, slide._replace(padding=padding))
+    found = weights.input_gradient(grad, conv.weight, shape, slide._replace(padding=padding))
     return _Crop(found, inside[0].start, inside[1].start)
 
 
