@@ -18,6 +18,7 @@ from convoscope.data.splits import Splits, write_splits
 from convoscope.data.workers import core_count
 from convoscope.errors import ConvoscopeError, RunError
 from convoscope.jobs import environment
+from convoscope.jobs.below import marking
 from convoscope.jobs.folder import claim
 from convoscope.jobs.fractions_draw import drawn, part_word
 from convoscope.jobs.ladder import check_validated
@@ -37,7 +38,6 @@ from convoscope.jobs.ladder_trainings import (
     about,
     budget_seconds,
     finished,
-    marking,
     train_each,
 )
 from convoscope.jobs.prepare import Prepared, prepare

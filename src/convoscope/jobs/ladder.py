@@ -18,6 +18,7 @@ from convoscope.data.splits import write_splits
 from convoscope.data.workers import core_count
 from convoscope.errors import ConvoscopeError, RunError, SettingsError
 from convoscope.jobs import environment
+from convoscope.jobs.below import marking
 from convoscope.jobs.folder import claim
 from convoscope.jobs.ladder_plan import Asked, check_asked, estimated, planned
 from convoscope.jobs.ladder_trainings import (
@@ -27,7 +28,6 @@ from convoscope.jobs.ladder_trainings import (
     about,
     budget_seconds,
     finished,
-    marking,
     train_each,
 )
 from convoscope.jobs.ladder_worth import not_worth_it, part_name, seconds_of

@@ -16,7 +16,8 @@ from convoscope.architecture import files
 from convoscope.architecture.analysis import analyse
 from convoscope.arrays import FloatArray
 from convoscope.errors import RunError
-from convoscope.jobs.ladder_trainings import about, status_of
+from convoscope.jobs.below import status_of
+from convoscope.jobs.ladder_trainings import about
 from convoscope.jobs.ladder_worth import luck_of, part_name, right_of
 from convoscope.metrics.classification import known, losses, whole_right
 from convoscope.metrics.comparison import holm

@@ -6,20 +6,18 @@ killed anywhere can be climbed on.
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from convoscope.errors import ConvoscopeError, RunError, SettingsError, StorageError
+from convoscope.errors import SettingsError
+from convoscope.jobs.below import record_failure, status_of, task_below
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest
 from convoscope.jobs.settings import absolute
 from convoscope.jobs.side_by_side import Ended, News, Task, side_by_side
 from convoscope.runs import Run
-from convoscope.runs.record import Status
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -119,7 +117,7 @@ def train_each(
     def hear(news: News) -> None:
         if isinstance(news, Ended) and news.reason is not None:
             failures[news.task.name] = news.reason
-            _record_failure(run, news)
+            record_failure(run, news)
         watching.news(news)
 
     side_by_side(
@@ -138,42 +136,10 @@ def finished(run: Run, names: Sequence[str]) -> list[Run]:
     return [Run(run.path / name) for name in names if status_of(run, name) == "finished"]
 
 
-def status_of(run: Run, name: str) -> Status | None:
-    """The status of a training below the run, ``None`` before it has begun."""
-    path = run.path / name
-    return Run(path).record().status if (path / "run.json").exists() else None
-
-
-@contextmanager
-def marking(run: Run) -> Iterator[None]:
-    """Leave a trace of why the run ended, as far as the disk still lets us."""
-    try:
-        yield
-    except (ConvoscopeError, KeyboardInterrupt) as error:
-        status: Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        with suppress(RunError, StorageError):
-            if (run.path / "run.json").exists() and run.record().status == "running":
-                run.update_record(status=status, notes=(str(error),) if str(error) else ())
-        raise
-
-
 def _is_left(run: Run, name: str) -> bool:
     return status_of(run, name) not in ("finished", "diverged")
 
 
 def _task(run: Run, name: str, request: TrainRequest) -> Task:
-    path = run.path / name
-    if status_of(run, name) is not None:
-        return Task(name=name, out=path, settings=None)
-    if path.exists():  # killed before there was anything to go on with
-        shutil.rmtree(path)
     split = Path(request.split or run.split_file)
-    settings = absolute(replace(request, split=str(split))).to_json()
-    return Task(name=name, out=path, settings=settings)
-
-
-def _record_failure(run: Run, news: Ended) -> None:
-    """A process that died could not say so in its run."""
-    if status_of(run, news.task.name) == "running":
-        with suppress(RunError, StorageError):
-            Run(run.path / news.task.name).update_record(status="failed", notes=(str(news.reason),))
+    return task_below(run, name, absolute(replace(request, split=str(split))).to_json())

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from convoscope.errors import ConvoscopeError, RunError, StorageError
+from convoscope.jobs.below import marking, record_failure, status_of, task_below
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.settings import absolute
 from convoscope.jobs.side_by_side import Ended, News, Task, side_by_side
 from convoscope.jobs.vary_resolve import Resolved
 from convoscope.jobs.vary_room import Room
 from convoscope.runs import Run
-from convoscope.runs.record import Status
 from convoscope.runs.variations import Plan, PlannedVariant
 
 _ENDED = ("finished", "diverged")
@@ -60,10 +57,10 @@ def carry_out(
     def hear(news: News) -> None:
         if isinstance(news, Ended) and news.reason is not None:
             failures[news.task.name] = news.reason
-            _record_failure(run, news)
+            record_failure(run, news)
         watching.news(news)
 
-    with _marking(run):
+    with marking(run):
         side_by_side(
             list(_tasks(run, plan, good)),
             jobs=chosen.jobs,
@@ -71,7 +68,7 @@ def carry_out(
             tell=hear,
             should_stop=watching.should_stop,
         )
-        begun = [Run(run.path / name) for name in run.record().parts if _has_record(run, name)]
+        begun = [Run(run.path / name) for name in run.record().parts if status_of(run, name)]
         is_whole = not [name for name in unfinished(run, plan) if name not in failures]
         run.update_record(
             status="finished" if is_whole else "interrupted",
@@ -89,7 +86,7 @@ def unfinished(run: Run, plan: Plan) -> list[str]:
         if variant.refusal is None
         for seed in plan.seeds
     ]
-    return [name for name in names if _status(run, name) not in _ENDED]
+    return [name for name in names if status_of(run, name) not in _ENDED]
 
 
 def part_name(variant: PlannedVariant, seed: int) -> str:
@@ -110,13 +107,7 @@ def _tasks(run: Run, plan: Plan, good: Sequence[Resolved]) -> Iterator[Task]:
             name = part_name(one.planned, seed)
             if name not in left:
                 continue
-            path = run.path / name
-            if _has_record(run, name):
-                yield Task(name=name, out=path, settings=None)
-                continue
-            if path.exists():  # killed before there was anything to go on with
-                shutil.rmtree(path)
-            yield Task(name=name, out=path, settings=_settings(run, one, seed))
+            yield task_below(run, name, _settings(run, one, seed))
 
 
 def _settings(run: Run, one: Resolved, seed: int) -> Mapping[str, Any]:
@@ -126,31 +117,3 @@ def _settings(run: Run, one: Resolved, seed: int) -> Mapping[str, Any]:
         model = str(model_file(run, one.planned))
         asked = replace(asked, model=model, set={}, input=None)
     return absolute(asked).to_json()
-
-
-def _status(run: Run, name: str) -> Status | None:
-    return Run(run.path / name).record().status if _has_record(run, name) else None
-
-
-def _has_record(run: Run, name: str) -> bool:
-    return (run.path / name / "run.json").exists()
-
-
-def _record_failure(run: Run, news: Ended) -> None:
-    """A process that died could not say so in its run."""
-    if _status(run, news.task.name) == "running":
-        with suppress(RunError, StorageError):
-            part = Run(run.path / news.task.name)
-            part.update_record(status="failed", notes=(str(news.reason),))
-
-
-@contextmanager
-def _marking(run: Run) -> Iterator[None]:
-    """Leave a trace of why the run ended, as far as the disk still lets us."""
-    try:
-        yield
-    except (ConvoscopeError, KeyboardInterrupt) as error:
-        status: Status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        with suppress(RunError, StorageError):
-            run.update_record(status=status, notes=(str(error),) if str(error) else ())
-        raise
