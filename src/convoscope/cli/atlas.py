@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from convoscope.cli.grouped import GroupedCommand, grouped
+from convoscope.cli.inside import backbone_option, output_options, print_json, print_places
 from convoscope.cli.reading import reading_options
 from convoscope.errors import SettingsError
 
-WHAT, OUTPUT = "What to show", "Output"
+WHAT = "What to show"
 
 
 @click.command("atlas", cls=GroupedCommand)
 @click.argument("named", nargs=-1, metavar="[RUN] [DATA]")
-@grouped(
-    "--backbone",
-    heading=WHAT,
-    metavar="NAME",
-    help="Look into a pretrained network, in RUN's place.",
-)
+@backbone_option(heading=WHAT)
 @grouped(
     "--layer",
     heading=WHAT,
@@ -58,17 +53,7 @@ WHAT, OUTPUT = "What to show", "Output"
     "--skip-unreadable", heading=WHAT, is_flag=True, help="Go on without images that are broken."
 )
 @reading_options
-@grouped("--engine", heading=OUTPUT, type=click.Choice(["torch", "numpy"]), help="Compute on that.")
-@grouped("--device", "-d", heading=OUTPUT, default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
-@grouped(
-    "--out",
-    "-o",
-    heading=OUTPUT,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="A new folder. [RUN/atlas/<n>, runs/atlas-<backbone>-<n>]",
-)
-@grouped("--json", "as_json", heading=OUTPUT, is_flag=True, help="Print one JSON object.")
+@output_options(folder="A new folder. [RUN/atlas/<n>, runs/atlas-<backbone>-<n>]")
 def atlas(
     named: tuple[str, ...],
     backbone: str | None,
@@ -112,13 +97,11 @@ def atlas(
         )
     page = atlas_page.write(folder)
     if as_json:
-        where = {"folder": str(folder.path), "page": str(page)}
-        click.echo(json.dumps({**where, **folder.to_json()}, indent=2, ensure_ascii=False))
+        print_json(folder, page)
         return
     for sentence in atlas_page.statements(folder.facts):
         click.echo(sentence)
-    click.echo(f"folder  {folder.path}")
-    click.echo(f"page    {page}")
+    print_places(folder, page)
 
 
 def _who(named: tuple[str, ...], backbone: str | None) -> tuple[str | None, str | None]:

@@ -12,6 +12,7 @@ from convoscope.cli.explain_scores import print_scores, scores_json
 from convoscope.cli.explain_statements import print_statements, stating
 from convoscope.cli.failures import MISTAKE
 from convoscope.cli.grouped import GroupedCommand, grouped
+from convoscope.cli.inside import backbone_option, output_options
 from convoscope.errors import SettingsError
 from convoscope.explain import METHODS
 from convoscope.jobs.explain_request import USUAL_METHODS, ExplainRequest
@@ -19,17 +20,12 @@ from convoscope.jobs.explain_request import USUAL_METHODS, ExplainRequest
 if TYPE_CHECKING:
     from convoscope.runs.explanation_files import ExplanationFolder
 
-WHAT, WHERE, OUTPUT = "What to look for", "Where to look", "Output"
+WHAT, WHERE = "What to look for", "Where to look"
 
 
 @click.command("explain", cls=GroupedCommand)
 @click.argument("named", nargs=-1, metavar="[RUN] [IMAGE|DIR...]", type=click.Path(path_type=Path))
-@grouped(
-    "--backbone",
-    heading=WHERE,
-    metavar="NAME",
-    help="Look into a pretrained network, in RUN's place.",
-)
+@backbone_option(heading=WHERE)
 @grouped(
     "--layer",
     "layers",
@@ -101,17 +97,9 @@ WHAT, WHERE, OUTPUT = "What to look for", "Where to look", "Output"
     "how well each layer tells the classes apart, how much of it survives a shift.",
 )
 @grouped("--top", heading=WHAT, default=5, show_default=True, help="Name so many classes.")
-@grouped("--engine", heading=OUTPUT, type=click.Choice(["torch", "numpy"]), help="Compute on that.")
-@grouped("--device", "-d", heading=OUTPUT, default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
-@grouped(
-    "--out",
-    "-o",
-    heading=OUTPUT,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="A new folder for what is found. [RUN/explanations/<n>, runs/explain-<backbone>-<n>]",
+@output_options(
+    folder="A new folder for what is found. [RUN/explanations/<n>, runs/explain-<backbone>-<n>]"
 )
-@grouped("--json", "as_json", heading=OUTPUT, is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def explain(
     ctx: click.Context,

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from convoscope.cli.grouped import GroupedCommand, grouped
+from convoscope.cli.inside import backbone_option, output_options, print_json, print_places
 
-WHAT, HOW, OUTPUT = "What to draw", "How to draw it", "Output"
+WHAT, HOW = "What to draw", "How to draw it"
 
 
 @click.command("maximise", cls=GroupedCommand)
 @click.argument("run", required=False, type=click.Path(path_type=Path))
-@grouped(
-    "--backbone",
-    heading=WHAT,
-    metavar="NAME",
-    help="Look into a pretrained network, in RUN's place.",
-)
+@backbone_option(heading=WHAT)
 @grouped(
     "--layer",
     "layers",
@@ -83,17 +78,7 @@ WHAT, HOW, OUTPUT = "What to draw", "How to draw it", "Output"
     metavar="DATA",
     help="Compare with the strongest image of that data set, or of those images.",
 )
-@grouped("--engine", heading=OUTPUT, type=click.Choice(["torch", "numpy"]), help="Compute on that.")
-@grouped("--device", "-d", heading=OUTPUT, default="auto", help="auto, cpu, cuda, cuda:1 or mps.")
-@grouped(
-    "--out",
-    "-o",
-    heading=OUTPUT,
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="A new folder. [RUN/favourites/<n>, runs/maximise-<backbone>-<n>]",
-)
-@grouped("--json", "as_json", heading=OUTPUT, is_flag=True, help="Print one JSON object.")
+@output_options(folder="A new folder. [RUN/favourites/<n>, runs/maximise-<backbone>-<n>]")
 def maximise(
     run: Path | None,
     backbone: str | None,
@@ -135,12 +120,10 @@ def maximise(
         )
     page = maximise_page.write(folder)
     if as_json:
-        where = {"folder": str(folder.path), "page": str(page)}
-        click.echo(json.dumps({**where, **folder.to_json()}, indent=2, ensure_ascii=False))
+        print_json(folder, page)
         return
     for group in folder.facts["groups"]:
         drawn = group["pictures"]
         silent = sum(each["is_silent"] for each in drawn)
         click.echo(f"{group['title']}: {len(drawn)} drawn" + (f", {silent} silent" * bool(silent)))
-    click.echo(f"folder  {folder.path}")
-    click.echo(f"page    {page}")
+    print_places(folder, page)
