@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from convoscope.cli import program
+from convoscope.runs import Run
 
 Convoscope: TypeAlias = Callable[..., Result]
 
@@ -51,3 +52,26 @@ def tiny(tmp_path: Path) -> Path:
     file = tmp_path / "tiny.yaml"
     file.write_text(TINY)
     return file
+
+
+_TINY_FOR_DIGITS = """\
+name: tiny
+input_shape: [1, 8, 8]
+layers:
+- {kind: conv2d, name: conv, filters: 4, activation: relu}
+heads:
+  class:
+    layers:
+    - {kind: global_avg_pool, name: pool}
+    - {kind: dense, name: dense, units: 10}
+"""
+
+
+def looked_at_digits(folder: Path) -> Run:
+    """A run below the folder: a small network that has looked at digits, with the NumPy engine."""
+    from convoscope.jobs.train import train
+
+    (folder / "tiny.yaml").write_text(_TINY_FOR_DIGITS)
+    return train(
+        "digits", model=folder / "tiny.yaml", out=folder / "run", epochs=1, engine="numpy", batch=64
+    )

@@ -12,35 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.conftest import Convoscope
+from tests.cli.conftest import Convoscope, looked_at_digits
 from tests.conftest import draw_folder
 
 from convoscope.runs import Run
 from convoscope.runs.explanation_files import open_explanations
 
-TINY = """\
-name: tiny
-input_shape: [1, 8, 8]
-layers:
-- {kind: conv2d, name: conv, filters: 4, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 10}
-"""
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small network that has looked at digits, with the NumPy engine."""
-    from convoscope.jobs.train import train
-
-    folder = tmp_path_factory.mktemp("explained")
-    (folder / "tiny.yaml").write_text(TINY)
-    return train(
-        "digits", model=folder / "tiny.yaml", out=folder / "run", epochs=1, engine="numpy", batch=64
-    )
+    return looked_at_digits(tmp_path_factory.mktemp("explained"))
 
 
 @pytest.fixture

@@ -6,33 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Convoscope
+from tests.cli.conftest import Convoscope, looked_at_digits
 
 from convoscope.jobs.statements import statements_of
-from convoscope.jobs.train import train
 from convoscope.runs import Run
-
-TINY = """\
-name: tiny
-input_shape: [1, 8, 8]
-layers:
-- {kind: conv2d, name: conv, filters: 4, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 10}
-"""
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small network that has looked at digits, with the NumPy engine."""
-    folder = tmp_path_factory.mktemp("stated")
-    (folder / "tiny.yaml").write_text(TINY)
-    return train(
-        "digits", model=folder / "tiny.yaml", out=folder / "run", epochs=1, engine="numpy", batch=64
-    )
+    return looked_at_digits(tmp_path_factory.mktemp("stated"))
 
 
 def test_statements_are_printed_written_and_json(convoscope: Convoscope, run: Run) -> None:

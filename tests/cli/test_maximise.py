@@ -8,35 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.conftest import Convoscope
+from tests.cli.conftest import Convoscope, looked_at_digits
 
 from convoscope.report import maximise_page
 from convoscope.runs import Run
 from convoscope.runs.inside_files import open_inside
 
-TINY = """\
-name: tiny
-input_shape: [1, 8, 8]
-layers:
-- {kind: conv2d, name: conv, filters: 4, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 10}
-"""
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A small network that has looked at digits, one filter of it without weights."""
-    from convoscope.jobs.train import train
-
-    folder = tmp_path_factory.mktemp("maximised")
-    (folder / "tiny.yaml").write_text(TINY)
-    run = train(
-        "digits", model=folder / "tiny.yaml", out=folder / "run", epochs=1, engine="numpy", batch=64
-    )
+    run = looked_at_digits(tmp_path_factory.mktemp("maximised"))
     parameters = {name: np.array(values) for name, values in run.parameters().items()}
     parameters["conv.weight"][2] = 0
     parameters["conv.bias"][2] = 0
