@@ -6,7 +6,6 @@ seed draws its own parts, so that the spread over seeds holds the luck of the dr
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from typing import Any
 from convoscope.architecture.files import to_yaml
 from convoscope.data.splits import Splits, write_splits
 from convoscope.data.workers import core_count
-from convoscope.errors import ConvoscopeError, RunError
+from convoscope.errors import RunError
 from convoscope.jobs import environment
 from convoscope.jobs.below import marking
 from convoscope.jobs.folder import claim
@@ -36,9 +35,8 @@ from convoscope.jobs.ladder_trainings import (
     Clock,
     Watching,
     about,
+    attempted,
     budget_seconds,
-    finished,
-    train_each,
 )
 from convoscope.jobs.prepare import Prepared, prepare
 from convoscope.jobs.request import TrainRequest
@@ -271,19 +269,4 @@ def _attempt(
         )
         for seed in plan.seeds
     }
-    began = time.monotonic()
-    try:
-        prepare(next(iter(asked.values())), progress=watching.progress)
-    except ConvoscopeError as error:
-        return Attempt(folder=point.folder, ending="failed", reason=str(error))
-    outcome = train_each(run, asked, threads=plan.threads, clock=clock, watching=watching)
-    attempt = Attempt(
-        folder=point.folder,
-        ending="trained",
-        seconds=time.monotonic() - began,
-        reason="; ".join(dict.fromkeys(outcome.failures.values())),
-    )
-    if not outcome.is_whole:
-        reason = "the time was up while it was trained; go on with --resume and a --budget"
-        return replace(attempt, ending="over budget", reason=reason) if clock.is_over() else None
-    return attempt if finished(run, list(asked)) else replace(attempt, ending="failed")
+    return attempted(run, point.folder, asked, threads=plan.threads, clock=clock, watching=watching)

@@ -7,7 +7,6 @@ told to go on. A rung that fails is recorded with its sentence, and the others g
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from convoscope.architecture.files import to_yaml
 from convoscope.data.splits import write_splits
 from convoscope.data.workers import core_count
-from convoscope.errors import ConvoscopeError, RunError, SettingsError
+from convoscope.errors import RunError, SettingsError
 from convoscope.jobs import environment
 from convoscope.jobs.below import marking
 from convoscope.jobs.folder import claim
@@ -26,9 +25,8 @@ from convoscope.jobs.ladder_trainings import (
     Clock,
     Watching,
     about,
+    attempted,
     budget_seconds,
-    finished,
-    train_each,
 )
 from convoscope.jobs.ladder_worth import not_worth_it, part_name, seconds_of
 from convoscope.jobs.prepare import Prepared, prepare
@@ -227,23 +225,5 @@ def _attempt(
 ) -> Attempt | None:
     """Train a rung with every seed; ``None`` if that was interrupted."""
     request = replace(base, **rung.settings, split=str(run.split_file.absolute()))
-    began = time.monotonic()
-    try:
-        # Computes the features that all seeds share, where the person sees how far it is.
-        prepare(request, progress=watching.progress)
-    except ConvoscopeError as error:
-        return Attempt(folder=rung.folder, ending="failed", reason=str(error))
-    features = time.monotonic() - began
     asked = {part_name(rung, seed): replace(request, seed=seed) for seed in plan.seeds}
-    outcome = train_each(run, asked, threads=plan.threads, clock=clock, watching=watching)
-    attempt = Attempt(
-        folder=rung.folder,
-        ending="trained",
-        seconds=time.monotonic() - began,
-        feature_seconds=features,
-        reason="; ".join(dict.fromkeys(outcome.failures.values())),
-    )
-    if not outcome.is_whole:
-        reason = "the time was up while it was trained; go on with --resume and a --budget"
-        return replace(attempt, ending="over budget", reason=reason) if clock.is_over() else None
-    return attempt if finished(run, list(asked)) else replace(attempt, ending="failed")
+    return attempted(run, rung.folder, asked, threads=plan.threads, clock=clock, watching=watching)

@@ -11,13 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from convoscope.errors import SettingsError
+from convoscope.errors import ConvoscopeError, SettingsError
 from convoscope.jobs.below import record_failure, status_of, task_below
+from convoscope.jobs.prepare import prepare
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest
 from convoscope.jobs.settings import absolute
 from convoscope.jobs.side_by_side import Ended, News, Task, side_by_side
 from convoscope.runs import Run
+from convoscope.runs.ladder import Attempt
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -129,6 +131,37 @@ def train_each(
     )
     left = [name for name in asked if _is_left(run, name) and name not in failures]
     return Outcome(failures=failures, is_whole=not left)
+
+
+def attempted(
+    run: Run,
+    folder: str,
+    asked: Mapping[str, TrainRequest],
+    *,
+    threads: int,
+    clock: Clock,
+    watching: Watching,
+) -> Attempt | None:
+    """Prepare what all of ``asked`` share, and train each; ``None`` if that was interrupted."""
+    began = time.monotonic()
+    try:
+        # Computes the features that all seeds share, where the person sees how far it is.
+        prepare(next(iter(asked.values())), progress=watching.progress)
+    except ConvoscopeError as error:
+        return Attempt(folder=folder, ending="failed", reason=str(error))
+    features = time.monotonic() - began
+    outcome = train_each(run, asked, threads=threads, clock=clock, watching=watching)
+    attempt = Attempt(
+        folder=folder,
+        ending="trained",
+        seconds=time.monotonic() - began,
+        feature_seconds=features,
+        reason="; ".join(dict.fromkeys(outcome.failures.values())),
+    )
+    if not outcome.is_whole:
+        reason = "the time was up while it was trained; go on with --resume and a --budget"
+        return replace(attempt, ending="over budget", reason=reason) if clock.is_over() else None
+    return attempt if finished(run, list(asked)) else replace(attempt, ending="failed")
 
 
 def finished(run: Run, names: Sequence[str]) -> list[Run]:
