@@ -10,8 +10,9 @@ from convoscope.architecture.files import from_yaml
 from convoscope.arrays import generator
 from convoscope.engines import build
 from convoscope.engines.torch.convnet import ConvNet
-from convoscope.engines.torch.modules import Conv, MaxPool
+from convoscope.engines.torch.modules import Conv
 from convoscope.engines.torch.network import TorchNetwork
+from convoscope.engines.torch.pooling import MaxPool
 
 NET = """\
 input_shape: [3, 11, 13]

@@ -32,6 +32,14 @@ from convoscope.architecture.layers import (
 from convoscope.architecture.protocol import ActivationName
 from convoscope.architecture.windows import Window
 from convoscope.engines.torch.dense import linear
+from convoscope.engines.torch.pooling import (
+    AvgPool,
+    GlobalMax,
+    GlobalMean,
+    MaxPool,
+    padded,
+    padding_of,
+)
 from convoscope.engines.weights import dropout_mask
 from convoscope.errors import ShapeError
 
@@ -93,7 +101,7 @@ class Conv(nn.Module):
         super().__init__()
         self.weight, self.bias = _weight_and_bias("weight", tensors)
         self.stride, self.dilation, self.groups = layer.stride, layer.dilation, layer.groups
-        self.padding, self.extra = _padding(window)
+        self.padding, self.extra = padding_of(window)
         self.activation = layer.activation
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,7 +118,7 @@ class Conv(nn.Module):
 
     def _linear(self, x: Tensor) -> Tensor:
         return functional.conv2d(
-            _padded(x, self.extra),
+            padded(x, self.extra),
             self.weight,
             self.bias,
             self.stride,
@@ -128,13 +136,13 @@ class SeparableConv(nn.Module):
         self.depthwise = nn.Parameter(tensors["depthwise"])
         self.pointwise, self.bias = _weight_and_bias("pointwise", tensors)
         self.stride, self.dilation = layer.stride, layer.dilation
-        self.padding, self.extra = _padding(window)
+        self.padding, self.extra = padding_of(window)
         self.activation = layer.activation
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, F, H', W')."""
         maps = functional.conv2d(
-            _padded(x, self.extra),
+            padded(x, self.extra),
             self.depthwise,
             None,
             self.stride,
@@ -143,76 +151,6 @@ class SeparableConv(nn.Module):
             groups=x.shape[1],
         )
         return _activated(functional.conv2d(maps, self.pointwise, self.bias), self.activation)
-
-
-class MaxPool(nn.Module):
-    """:class:`~convoscope.architecture.layers.MaxPool2d`."""
-
-    def __init__(self, layer: MaxPool2d, window: Window) -> None:
-        super().__init__()
-        self.kernel_size, self.stride = window.extent, window.stride
-        self.padding, self.extra = _padding(window)
-        self.ceil_mode = layer.ceil_mode
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, H', W')."""
-        return functional.max_pool2d(
-            _padded(x, self.extra, float("-inf")),
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            ceil_mode=self.ceil_mode,
-        )
-
-
-class AvgPool(nn.Module):
-    """:class:`~convoscope.architecture.layers.AvgPool2d`.
-
-    PyTorch counts only the pixels inside where the padding is its own. Where it is uneven, the
-    padded maps are summed and divided by the number of pixels inside each window.
-    """
-
-    def __init__(self, layer: AvgPool2d, window: Window) -> None:
-        super().__init__()
-        self.kernel_size, self.stride = window.extent, window.stride
-        self.padding, self.extra = _padding(window)
-        self.ceil_mode = layer.ceil_mode
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, H', W')."""
-        if not any(self.extra):
-            return functional.avg_pool2d(
-                x,
-                self.kernel_size,
-                self.stride,
-                self.padding,
-                ceil_mode=self.ceil_mode,
-                count_include_pad=False,
-            )
-        return self._sum(x) / self._sum(torch.ones_like(x[:1, :1]))
-
-    def _sum(self, x: Tensor) -> Tensor:
-        padded = _padded(x, self.extra)
-        return functional.avg_pool2d(padded, self.kernel_size, self.stride, divisor_override=1)
-
-
-class GlobalMax(nn.Module):
-    """:class:`~convoscope.architecture.layers.GlobalMaxPool`.
-
-    Of several equal maxima the first, row by row, gets the gradient, as in a max pool.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C)."""
-        return x.flatten(2).max(dim=2).values
-
-
-class GlobalMean(nn.Module):
-    """:class:`~convoscope.architecture.layers.GlobalAvgPool`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C)."""
-        return x.mean(dim=(2, 3))
 
 
 class Normalise(nn.Module):
@@ -346,21 +284,6 @@ def _commute(conv: Conv, pool: MaxPool) -> bool:
 def _weight_and_bias(weight: str, tensors: Tensors) -> tuple[nn.Parameter, nn.Parameter | None]:
     bias = nn.Parameter(tensors["bias"]) if "bias" in tensors else None
     return nn.Parameter(tensors[weight]), bias
-
-
-def _padding(window: Window) -> tuple[tuple[int, int], tuple[int, int, int, int]]:
-    """Padding that the operation does itself, and what has to be added before, by ``pad``.
-
-    The operations pad alike on both sides; only uneven padding costs a copy of the maps.
-    """
-    if window.before == window.after:
-        return window.before, (0, 0, 0, 0)
-    (top, left), (bottom, right) = window.before, window.after
-    return (0, 0), (left, right, top, bottom)
-
-
-def _padded(x: Tensor, extra: tuple[int, int, int, int], value: float = 0.0) -> Tensor:
-    return functional.pad(x, extra, value=value) if any(extra) else x
 
 
 def _activated(fresh: Tensor, activation: ActivationName | None) -> Tensor:

@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convoscope.engines.torch.cropping import Slide, input_gradient
-from convoscope.engines.torch.modules import Conv, Drop, MaxPool, Nonlinearity, Normalise
+from convoscope.engines.torch.modules import Conv, Drop, Nonlinearity, Normalise
 from convoscope.engines.torch.packed import PackedWeights
+from convoscope.engines.torch.pooling import MaxPool
 from convoscope.engines.torch.relu_rule import rectified_gradient
 from convoscope.network import ReluRule
 
