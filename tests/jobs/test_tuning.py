@@ -11,6 +11,7 @@ import pytest
 from tests.jobs.conftest import ADOPTED, Install
 
 import convoscope
+from convoscope import report
 from convoscope.arrays import Array
 from convoscope.errors import (
     ConvoscopeError,
@@ -154,6 +155,17 @@ def test_two_phases_are_one_history(train: Train) -> None:
     assert [row["learning_rate"] for row in run.history()[:2]] == [0.003, 0.003]
     assert max(row["learning_rate"] for row in run.history()[2:]) <= 0.003 * 0.003
     assert run.model()["backbone"]["stages"] == ["head", "tuned"]
+
+
+def test_a_run_knows_how_long_its_frozen_features_took(train: Train) -> None:
+    first, second = train("first", tune="last"), train("second", tune="last", seed=1)
+    took = first.record().features
+    assert took["seconds"] > 0
+    assert (took["images"], took["views"]) == (first.record().data["images"], 1)
+    assert second.record().features == took, "computed once, whoever did it"
+    assert train("whole", tune="all").record().features == {}
+    page = report.write(second).read_text(encoding="utf-8")
+    assert f"for the frozen features of {took['images']} pictures" in page
 
 
 def test_blocks_are_unfrozen_one_after_the_other(train: Train) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.pictures.conftest import Drawing
 
-from convoscope.pictures.curves import Curve, learning_curves
+from convoscope.pictures.curves import Curve, PhaseBegin, learning_curves
 from convoscope.pictures.palette import standalone
 
 EPOCHS = list(range(1, 11))
@@ -80,6 +80,37 @@ def test_what_the_pointer_says_are_the_same_scores(drawing: type[Drawing]) -> No
     assert said["epochs"] == EPOCHS
     assert said["curves"][0]["said"][:2] == ["2", "1"]
     assert len(said["x"]) == len(EPOCHS)
+
+
+PHASES = [PhaseBegin(1, "head alone"), PhaseBegin(5, "all that learns")]
+
+
+def test_a_line_stands_between_the_last_epoch_of_a_phase_and_the_first_of_the_next(
+    drawing: type[Drawing],
+) -> None:
+    chart = drawing(learning_curves(EPOCHS, LOSSES, score="loss", best_epoch=8, phases=PHASES))
+    points = path_points(chart, "orange")
+    upright = [n for n in chart.find("line", "axis") if n.get("x1") == n.get("x2")]
+    (boundary,) = [n for n in upright if float(n.get("y1") or 0) < 100]
+    assert points[3][0] < float(boundary.get("x1") or 0) < points[4][0]
+    assert {"head alone", "all that learns", "best: epoch 8"} <= set(chart.texts())
+    assert "phases: head alone, then all that learns from epoch 5" in (
+        chart.root.get("aria-label") or ""
+    )
+    best = [n for n in chart.find("line", "dashed") if n.get("x1") == n.get("x2")]
+    assert {float(n.get("x1") or 0) for n in best} == {round(points[7][0], 2)}
+
+
+def test_a_phase_too_short_for_its_name_has_its_line_alone(drawing: type[Drawing]) -> None:
+    short = [*PHASES, PhaseBegin(10, "a very long name of the last phase")]
+    texts = drawing(learning_curves(EPOCHS, LOSSES, score="loss", phases=short)).texts()
+    assert "head alone" in texts
+    assert not any("very long name" in text for text in texts)
+
+
+def test_one_phase_is_no_division(drawing: type[Drawing]) -> None:
+    whole = learning_curves(EPOCHS, LOSSES, score="loss", phases=PHASES[:1])
+    assert whole == learning_curves(EPOCHS, LOSSES, score="loss")
 
 
 def test_the_whole_chart(golden: Callable[[str, str], None]) -> None:

@@ -47,6 +47,29 @@ def test_why_the_learning_ended_is_said(contents: Contents, reason: str) -> None
     assert f"learning ended because {STOPPED[reason]}." in section.sentence
 
 
+def test_the_charts_say_where_the_head_alone_ended(contents: Contents) -> None:
+    rows = [
+        {**row, "phase": "head" if row["epoch"] <= 4 else "last 2" if row["epoch"] < 8 else "tuned"}
+        for row in contents.history
+    ]
+    section = learning(replace(contents, history=rows))
+    assert section is not None
+    for _, chart in section.charts:
+        assert "phases: head alone, then last 2 blocks from epoch 5, all that learns from" in chart
+    plain = learning(contents)
+    assert plain is not None
+    assert all("phases" not in chart for _, chart in plain.charts)
+
+
+def test_what_frozen_features_took_stands_beside_the_training(contents: Contents) -> None:
+    took = {"images": 690, "views": 1, "seconds": 9.14}
+    section = learning(replace(contents, record=replace(contents.record, features=took)))
+    assert section is not None
+    assert section.sentence.replace("\N{NO-BREAK SPACE}", " ").startswith(
+        "12 epochs in 3.4 s, after 9.1 s for the frozen features of 690 pictures; learning ended"
+    )
+
+
 def test_without_history_there_is_no_section(contents: Contents) -> None:
     assert learning(replace(contents, history=[])) is None
 

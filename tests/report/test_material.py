@@ -110,7 +110,7 @@ def test_a_tuned_network_says_its_strategy_and_where_its_stages_end(contents: Co
     assert text.startswith("The network goes on from run r-1 (SHA-256 0123456789ab), with its own ")
     assert text.endswith(
         "The strategy was freeze-then-tune: a two-layer head, then everything, in stages: head "
-        "(until epoch 1), then tuned (until epoch 2)."
+        "alone (until epoch 1), then all that learns (until epoch 2)."
     )
 
 

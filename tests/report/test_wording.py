@@ -46,6 +46,21 @@ def test_scores_have_three_digits() -> None:
     assert wording.score_interval(UNDEFINED) == ""
 
 
+def test_frozen_features() -> None:
+    took = {"images": 690, "views": 1, "seconds": 130.0}
+    said = ", after 2 min 10 s for the frozen features of 690 pictures"
+    assert plain(wording.features(took)) == said
+    assert plain(wording.features(took | {"views": 4})) == f"{said} in 4 views each"
+    assert wording.features(took | {"seconds": None}) == wording.features({}) == ""
+
+
+def test_phases_of_training() -> None:
+    names = ("head", "last 1", "last 3", "tuned", "warm")
+    assert [wording.phase(name) for name in names] == [
+        "head alone", "last block", "last 3 blocks", "all that learns", "warm",
+    ]  # fmt: skip
+
+
 def test_sizes() -> None:
     assert wording.shape((64, 13, 13)) == "64 × 13 × 13"
     assert [plain(wording.data_size(v)) for v in (40, 256 * 1024, 8 * 1024**3)] == [

@@ -137,6 +137,16 @@ def test_of_two_processes_one_computes_and_the_other_waits(tmp_path: Path) -> No
     assert sorted(len(each) for each in said) == [1, 4]
 
 
+def test_how_long_they_took_is_known_to_whoever_finds_them_later(tmp_path: Path) -> None:
+    first = frozen_features(made_front(), images(), cache_dir=tmp_path)
+    assert first.seconds > 0
+    assert frozen_features(made_front(), images(), cache_dir=tmp_path).seconds == first.seconds
+    both = frozen_features(
+        made_front(), images(), views=Views(count=2, policy="flip"), cache_dir=tmp_path
+    )
+    assert both.seconds > first.seconds
+
+
 def test_views_are_the_policy_s_changes_and_the_same_for_every_run(tmp_path: Path) -> None:
     views = Views(count=3, policy="light")
     found = frozen_features(made_front(), images(), views=views, cache_dir=tmp_path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,28 @@ def test_what_is_there_stays_when_it_is_opened_again(tmp_path: Path) -> None:
     again.prepare()
     assert again.missing(range(3)) == [0, 2]
     np.testing.assert_array_equal(again.maps()[4:8], values(1))
+
+
+def test_how_long_the_blocks_took_is_kept_and_added_up(tmp_path: Path) -> None:
+    maps = kept(tmp_path)
+    maps.prepare()
+    assert maps.seconds() == 0
+    maps.write(0, values(0), 1.5)
+    maps.write(2, values(2, images=2), 0.25)
+    assert kept(tmp_path).seconds() == 1.75
+    maps.write(1, values(1))
+    assert math.isnan(maps.seconds())
+
+
+def test_a_folder_from_before_seconds_were_kept_does_not_say_them(tmp_path: Path) -> None:
+    maps = kept(tmp_path)
+    maps.prepare()
+    maps.write(0, values(0), 1.5)
+    (maps.folder / "seconds.bin").unlink()
+    maps.prepare()
+    maps.write(1, values(1), 1.5)
+    assert math.isnan(maps.seconds())
+    assert maps.missing(range(3)) == [2]
 
 
 def test_a_folder_with_a_file_cut_short_is_begun_again(tmp_path: Path) -> None:

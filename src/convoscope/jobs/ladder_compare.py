@@ -17,7 +17,7 @@ from convoscope.architecture.analysis import analyse
 from convoscope.arrays import FloatArray
 from convoscope.errors import RunError
 from convoscope.jobs.below import status_of
-from convoscope.jobs.ladder_trainings import about
+from convoscope.jobs.ladder_trainings import about, finished
 from convoscope.jobs.ladder_worth import luck_of, part_name, right_of
 from convoscope.metrics.classification import known, losses, whole_right
 from convoscope.metrics.comparison import holm
@@ -63,7 +63,7 @@ def compare(run: Run) -> Ladder:
             attempt = replace(
                 attempt,
                 seconds=attempt.seconds - attempt.feature_seconds,
-                feature_seconds=_feature_seconds(plan, planned, tried),
+                feature_seconds=_feature_seconds(run, plan, planned, tried),
             )
             rungs.append(_rung(run, plan, planned, attempt, number=number, right=right))
     missing = tuple(_not_climbed(plan, tried, {rung.planned.folder for rung in rungs}))
@@ -106,7 +106,7 @@ def _rung(
     right: FloatArray,
 ) -> Rung:
     names = [part_name(planned, seed) for seed in plan.seeds]
-    parts = [Run(run.path / name) for name in names if status_of(run, name) == "finished"]
+    parts = finished(run, names)
     records = [part.record() for part in parts]
     facts = parts[0].model().get("backbone")
     learnt = facts.get("learnt_parameters") if isinstance(facts, dict) else None
@@ -132,8 +132,13 @@ def _rung(
     )
 
 
-def _feature_seconds(plan: Plan, rung: PlannedRung, tried: Mapping[str, Attempt]) -> float:
-    """What the features of its frozen part took, whichever rung computed them."""
+def _feature_seconds(
+    run: Run, plan: Plan, rung: PlannedRung, tried: Mapping[str, Attempt]
+) -> float:
+    """What the features of its frozen part took, whoever computed them."""
+    parts = finished(run, [part_name(rung, seed) for seed in plan.seeds])
+    if (known := parts[0].record().features.get("seconds")) is not None:
+        return float(known)
     alike = {one.folder for one in plan.rungs if rung.front and one.front == rung.front}
     return max((tried[f].feature_seconds for f in alike | {rung.folder} if f in tried), default=0.0)
 

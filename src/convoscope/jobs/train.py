@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from convoscope.runs import Run, RunRecord, open_run
 from convoscope.runs.lock import holding
 from convoscope.runs.record import Status
 from convoscope.training.events import Event, Listener, StopReason
+from convoscope.transfer.features import Features
 from convoscope.transfer.freezing import frozen_file
 
 _STATUS: Mapping[StopReason, Status] = {
@@ -117,6 +119,7 @@ def begin(run: Run, prepared: Prepared, out: str | Path | None) -> None:
                 seed=asked.seed,
                 started=datetime.now(UTC).isoformat(timespec="seconds"),
                 data=data_facts(prepared),
+                features=feature_facts(prepared.features),
                 versions=environment.versions(),
                 machine=environment.machine(),
             )
@@ -165,6 +168,19 @@ def model_facts(prepared: Prepared) -> dict[str, Any]:
         "preprocessing": asdict(prepared.preprocessing),
         "engine": prepared.request.engine,
         **pretrained,
+    }
+
+
+def feature_facts(features: Sequence[Features | None]) -> dict[str, Any]:
+    """What a run's record says of the features of its frozen parts, each counted once."""
+    found = list({id(each): each for each in features if each is not None}.values())
+    if not found:
+        return {}
+    seconds = sum(each.seconds for each in found)
+    return {
+        "images": len(found[0].plain),
+        "views": len(found[0].views),
+        "seconds": seconds if math.isfinite(seconds) else None,
     }
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, TypeAlias
 
 from markupsafe import Markup
 
 from convoscope.pictures.axes import Frame, Scale, draw_axes, even_ticks, percent, plain
-from convoscope.pictures.svg import element, line, number, picture, text
+from convoscope.pictures.svg import element, line, number, picture, text, text_width
 
 WIDTH, HEIGHT = 460.0, 290.0
 _FRAME = Frame(left=46, top=46, right=372, bottom=246)
 _LOG_FROM = 100.0
 _LABEL_GAP = 15.0
+_PHASES_ROW = 18
+_SMALL = 12.0
 
 Colour: TypeAlias = Literal["orange", "blue", "green", "purple"]
 
@@ -36,6 +38,13 @@ class Curve:
         return f"curve {self.colour} dashes" if self.is_dashed else f"curve {self.colour}"
 
 
+class PhaseBegin(NamedTuple):
+    """The first epoch of a phase of training, and the phase's name."""
+
+    epoch: int
+    name: str
+
+
 def learning_curves(
     epochs: Sequence[int],
     curves: Sequence[Curve],
@@ -44,19 +53,23 @@ def learning_curves(
     unit: str = "",
     is_share: bool = False,
     best_epoch: int | None = None,
+    phases: Sequence[PhaseBegin] = (),
 ) -> Markup:
     """A chart of curves over the epochs, each named at its end, the best epoch marked.
 
     A share goes up to 100 % from the quarter below its least. Anything else starts at 0, or is
-    drawn on a logarithmic axis if it falls by a factor of a hundred and more.
+    drawn on a logarithmic axis if it falls by a factor of a hundred and more. Of several
+    ``phases`` each is named in a row above the curves, with a line where it begins.
     """
+    more = _PHASES_ROW if len(phases) > 1 else 0
+    frame = replace(_FRAME, top=_FRAME.top + more, bottom=_FRAME.bottom + more)
     values = [v for curve in curves for v in curve.values if math.isfinite(v)]
-    up = _upward(values, is_share)
-    across = Scale(low=epochs[0], high=max(epochs[-1], epochs[0] + 1), start=50, end=_FRAME.right)
+    up = _upward(values, frame, is_share)
+    across = Scale(low=epochs[0], high=max(epochs[-1], epochs[0] + 1), start=50, end=frame.right)
     notes = [unit, "log scale" if up.is_log else ""]
     brackets = ", ".join(note for note in notes if note)
     axes = draw_axes(
-        _FRAME,
+        frame,
         across,
         up,
         across_ticks=_epoch_ticks(epochs),
@@ -70,22 +83,24 @@ def learning_curves(
         element("path", d=_path(epochs, curve.values, across, up), class_=curve.style)
         for curve in curves
     ]
-    best = _best_mark(best_epoch, across) if best_epoch and best_epoch in epochs else Markup("")
+    is_marked = best_epoch is not None and best_epoch in epochs
     return picture(
         WIDTH,
-        HEIGHT,
+        HEIGHT + more,
         axes,
-        best,
+        *(_phase_marks(phases, epochs[-1], across, frame) if more else ()),
+        *([_best_mark(best_epoch, across, frame, above=more)] if best_epoch and is_marked else ()),
         *lines,
         _end_labels(epochs, curves, across, up),
-        label=_spoken(score, epochs, curves, best_epoch, is_share=is_share),
+        label=_spoken(score, epochs, curves, best_epoch, is_share=is_share)
+        + _spoken_phases(phases),
         class_="chart curves",
-        data_hover=_hover(epochs, curves, across, is_share=is_share),
+        data_hover=_hover(epochs, curves, across, frame, is_share=is_share),
     )
 
 
-def _upward(values: Sequence[float], is_share: bool) -> Scale:
-    bottom, top = _FRAME.bottom, _FRAME.top
+def _upward(values: Sequence[float], frame: Frame, is_share: bool) -> Scale:
+    bottom, top = frame.bottom, frame.top
     if is_share:
         least = math.floor(4 * min(values, default=0.0)) / 4
         return Scale(low=min(least, 0.75), high=1, start=bottom, end=top)
@@ -116,12 +131,34 @@ def _path(epochs: Sequence[int], values: Sequence[float], across: Scale, up: Sca
     return "".join(steps)
 
 
-def _best_mark(epoch: int, across: Scale) -> Markup:
+def _phase_marks(
+    phases: Sequence[PhaseBegin], last: int, across: Scale, frame: Frame
+) -> Iterator[Markup]:
+    """A line between the last epoch of a phase and the first of the next, and a name to each that
+    has the room for it.
+    """
+    begins = [across.start, *(across(phase.epoch - 0.5) for phase in phases[1:])]
+    ends = [*begins[1:], max(across(last), across.end)]
+    for place, (phase, begin, end) in enumerate(zip(phases, begins, ends, strict=True)):
+        if place:
+            yield line(begin, frame.top - _PHASES_ROW, begin, frame.bottom, "axis")
+        if text_width(phase.name, _SMALL) + 8 <= end - begin:
+            yield text(begin + 5, frame.top - 6, phase.name, class_="small quiet")
+
+
+def _best_mark(epoch: int, across: Scale, frame: Frame, *, above: float) -> Markup:
+    """A line at the best epoch, with its name; it leaves a row of that height ``above`` out."""
     x = across(epoch)
-    side = "end" if x > (_FRAME.left + _FRAME.right) / 2 else "start"
+    side = "end" if x > (frame.left + frame.right) / 2 else "start"
     shift = -6 if side == "end" else 6
-    return line(x, _FRAME.top - 18, x, _FRAME.bottom, "dashed") + text(
-        x + shift, _FRAME.top - 10, f"best: epoch {epoch}", class_=f"small quiet {side}"
+    through = line(x, frame.top if above else frame.top - 18, x, frame.bottom, "dashed")
+    over = line(x, frame.top - 18 - above, x, frame.top - above, "dashed") if above else Markup("")
+    return (
+        over
+        + through
+        + text(
+            x + shift, frame.top - 10 - above, f"best: epoch {epoch}", class_=f"small quiet {side}"
+        )
     )
 
 
@@ -158,17 +195,29 @@ def _spoken(
     return f"{score} over {len(epochs)} epochs: {', '.join(ends)}{best}"
 
 
+def _spoken_phases(phases: Sequence[PhaseBegin]) -> str:
+    later = ", ".join(f"{phase.name} from epoch {phase.epoch}" for phase in phases[1:])
+    return f"; phases: {phases[0].name}, then {later}" if later else ""
+
+
 def _said(value: float, is_share: bool) -> str:
     if not math.isfinite(value):
         return "–"
     return percent(value) if is_share else f"{value:.3g}"
 
 
-def _hover(epochs: Sequence[int], curves: Sequence[Curve], across: Scale, *, is_share: bool) -> str:
+def _hover(
+    epochs: Sequence[int],
+    curves: Sequence[Curve],
+    across: Scale,
+    frame: Frame,
+    *,
+    is_share: bool,
+) -> str:
     content = {
         "x": [round(across(epoch), 1) for epoch in epochs],
-        "top": _FRAME.top,
-        "bottom": _FRAME.bottom,
+        "top": frame.top,
+        "bottom": frame.bottom,
         "epochs": list(epochs),
         "curves": [
             {"name": curve.name, "said": [_said(value, is_share) for value in curve.values]}

@@ -123,5 +123,6 @@ def _origin(contents: Contents) -> str:
         parts.append(f" in {wording.counted(record.epochs, 'epoch')}")
     if record.seconds:
         parts.append(f" {'and' if record.epochs else 'in'} {wording.duration(record.seconds)}")
+    parts.append(wording.features(record.features))
     best = f"; epoch {record.best_epoch} is kept" if record.best_epoch else ""
     return "".join(parts) + best + "."

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from convoscope.pictures.curves import Colour, Curve, learning_curves
+from convoscope.pictures.curves import Colour, Curve, PhaseBegin, learning_curves
 from convoscope.report import wording
 from convoscope.report.reading import Contents
 
@@ -106,16 +106,26 @@ def _charts(contents: Contents) -> list[tuple[str, Markup]]:
                 unit="" if is_share else "nats",
                 is_share=is_share,
                 best_epoch=best,
+                phases=_phases(history),
             )
             charts.append((key, chart))
     return charts
+
+
+def _phases(history: Sequence[Mapping[str, Any]]) -> list[PhaseBegin]:
+    """Where each phase of the training began; none for a training in one go."""
+    begins: dict[str, PhaseBegin] = {}
+    for epoch in history:
+        if name := str(epoch.get("phase") or ""):
+            begins.setdefault(name, PhaseBegin(int(epoch["epoch"]), wording.phase(name)))
+    return list(begins.values())
 
 
 def _sentence(contents: Contents) -> str:
     record = contents.record
     why = STOPPED.get(record.stop_reason, "")
     said = f"{wording.counted(record.epochs, 'epoch')} in {wording.duration(record.seconds)}"
-    said += f"; learning ended because {why}" if why else ""
+    said += f"{wording.features(record.features)}; learning ended because {why}" if why else ""
     kept = f" The weights of epoch {record.best_epoch}, the best one, are kept."
     return f"{said}.{kept if record.best_epoch else ''}"
 

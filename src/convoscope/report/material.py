@@ -185,7 +185,7 @@ def _in_stages(contents: Contents, said: Mapping[str, Any]) -> str:
     if not tune:
         return ""
     ends = {str(row.get("phase")): int(row["epoch"]) for row in contents.history if "phase" in row}
-    stages = [f"{name} (until epoch {epoch})" for name, epoch in ends.items()]
+    stages = [f"{wording.phase(name)} (until epoch {epoch})" for name, epoch in ends.items()]
     order = f", in stages: {', then '.join(stages)}" if stages else ""
     return f" The strategy was {tune}: {said.get('trained')}{order}."
 

@@ -5,7 +5,8 @@ A number and its unit are held together by a no-break space.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from convoscope.metrics.intervals import Figure
 
@@ -93,6 +94,26 @@ def large(value: int) -> str:
             digits = f"{value / 10**power:#.3g}".rstrip(".")
             return f"{digits}{_SPACE}{unit}"
     return count(value)
+
+
+def features(said: Mapping[str, Any]) -> str:
+    """How long the features of a frozen part took, as a run's record says it, to stand after how
+    long the training took: ``, after 9.1 s for the features of 690 pictures``.
+    """
+    if said.get("seconds") is None:
+        return ""
+    views = int(said.get("views", 1))
+    seen = f" in {counted(views, 'view')} each" if views > 1 else ""
+    pictures = counted(int(said.get("images", 0)), "picture")
+    return f", after {duration(said['seconds'])} for the frozen features of {pictures}{seen}"
+
+
+def phase(name: str) -> str:
+    """A phase of training in words: ``last 2`` of ``history.jsonl`` is ``last 2 blocks``."""
+    head, _, blocks = name.partition(" ")
+    if head == "last" and blocks.isdecimal():
+        return "last block" if blocks == "1" else f"last {blocks} blocks"
+    return {"head": "head alone", "tuned": "all that learns"}.get(name, name)
 
 
 def together(words: Sequence[str]) -> str:

@@ -18,7 +18,9 @@ class RunRecord:
     the command line; ``data`` name, root, fingerprint, counts and ``notes``, sentences on it that
     the report must print (skipped files, allowed leaks); ``notes`` more of them, on how it went.
     ``parts`` are the runs that this one is made of, as folders below it, see
-    :mod:`convoscope.runs.parts`.
+    :mod:`convoscope.runs.parts`. ``features`` says, where a part of the network was frozen and
+    computed once, of how many ``images``, in how many ``views``, and how many ``seconds`` that
+    took, in whichever run it was done (``None`` where that is not known).
     """
 
     kind: str
@@ -29,6 +31,7 @@ class RunRecord:
     schema_version: int = SCHEMA_VERSION
     status: Status = "running"
     data: Mapping[str, Any] = field(default_factory=dict)
+    features: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0

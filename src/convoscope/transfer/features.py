@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -89,12 +90,14 @@ class Features:
 
     The first view is the plain one and holds every image; the others hold the rows that were
     asked for. ``rounding`` is the largest relative error that keeping a block as float16 made,
-    0 where all is float32.
+    0 where all is float32. ``seconds`` is how long computing them took, now or before; NaN where
+    that is not known.
     """
 
     layer: str
     views: tuple[FloatArray, ...]
     rounding: float
+    seconds: float = math.nan
 
     @property
     def plain(self) -> FloatArray:
@@ -189,6 +192,7 @@ def frozen_features(
         layer=front.layer,
         views=tuple(each.maps() for each in kept),
         rounding=max(each.rounding() for each in kept),
+        seconds=sum(each.seconds() for each in kept),
     )
 
 
@@ -276,7 +280,9 @@ def _fill(kept: KeptMaps, view: int, blocks: Sequence[int], work: _Work, told: _
     told.done([block for block in blocks if block not in set(missing)])
     for block in missing:
         rows = range(block * BLOCK, min((block + 1) * BLOCK, kept.images))
-        kept.write(block, work(rows, view))
+        began = time.perf_counter()
+        values = work(rows, view)
+        kept.write(block, values, time.perf_counter() - began)
         told.done([block])
 
 

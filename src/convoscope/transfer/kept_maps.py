@@ -4,6 +4,7 @@
 
     maps.bin       N arrays of one shape, one after the other; a hole where nothing is written yet
     journal.bin    float32 per block: NaN until the block is whole on disk, then its rounding error
+    seconds.bin    float32 per block: how long computing it took; NaN where that is not known
 
 A block's values are on disk before the journal says so, and whoever fills a folder after another
 writes the same bytes.
@@ -58,15 +59,17 @@ class KeptMaps:
         with filling(self.folder, is_whole=self._is_whole) as part:
             with (part / "maps.bin").open("wb") as stream:
                 stream.truncate(self.images * self._image_bytes)
-            np.full(self._blocks, np.nan, np.float32).tofile(part / "journal.bin")
+            for name in ("journal.bin", "seconds.bin"):
+                np.full(self._blocks, np.nan, np.float32).tofile(part / name)
 
     def missing(self, blocks: Iterable[int]) -> list[int]:
         """Those of the blocks that are not done."""
         journal = self._journal()
         return [block for block in blocks if math.isnan(journal[block])]
 
-    def write(self, block: int, values: FloatArray) -> None:
-        """Keep a block's values (n, ...), and then say that they are there.
+    def write(self, block: int, values: FloatArray, seconds: float = math.nan) -> None:
+        """Keep a block's values (n, ...), and then say that they are there, and how long computing
+        them took.
 
         Raises:
             NotExactEnoughError: if float16 cannot hold them.
@@ -80,6 +83,8 @@ class KeptMaps:
                 (self.folder / "inexact").touch()
                 raise NotExactEnoughError
             _write_at(self.folder / "maps.bin", block * self.block * self._image_bytes, kept)
+            if self._knows_seconds:
+                _write_at(self.folder / "seconds.bin", block * 4, np.array([seconds], np.float32))
             _write_at(self.folder / "journal.bin", block * 4, np.array([error], np.float32))
 
     def rounding(self) -> float:
@@ -87,10 +92,22 @@ class KeptMaps:
         journal = self._journal()
         return float(np.max(journal, where=~np.isnan(journal), initial=0.0))
 
+    def seconds(self) -> float:
+        """How long computing the blocks took, whoever did it; NaN if that is not known of one."""
+        if not self._knows_seconds:
+            return math.nan
+        took = np.fromfile(self.folder / "seconds.bin", np.float32)
+        return float(took[~np.isnan(self._journal())].sum(dtype=np.float64))
+
     def maps(self) -> FloatArray:
         """A read-only memory map (images, *shape); what is not done yet is 0."""
         shape = (self.images, *self.shape)
         return np.memmap(self.folder / "maps.bin", self.kind, mode="r", shape=shape)
+
+    @property
+    def _knows_seconds(self) -> bool:
+        """Not of a folder from before they were written."""
+        return (self.folder / "seconds.bin").is_file()
 
     @property
     def _image_bytes(self) -> int:
