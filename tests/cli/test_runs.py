@@ -60,6 +60,24 @@ def test_the_list_has_status_accuracy_with_interval_age_and_size(
     assert lines[1].split() == said.split()
 
 
+def test_a_network_from_another_run_is_listed_by_its_own_name(
+    convoscope: Convoscope, run: Run
+) -> None:
+    settings = {"from_run": "runs/birds-small-1", "tune": "last"}
+    run.update_record(settings=settings)
+    run.write_architecture("", {"architecture_name": "small"})
+    (row,) = json.loads(convoscope("runs", "list", "--json").stdout)["runs"]
+    assert row["model"] == "small"
+
+
+def test_a_ladder_is_listed_by_its_backbones(convoscope: Convoscope, run: Run) -> None:
+    parts = ("rungs/vgg19/svm/0", "rungs/vgg19/last/0", "rungs/mobilenet_v2/svm/0")
+    run.update_record(kind="ladder", parts=parts, settings={"backbone": "vgg19"})
+    (row,) = json.loads(convoscope("runs", "list", "--json").stdout)["runs"]
+    assert row["model"] == "vgg19, mobilenet_v2"
+    assert row["status"] == "finished, 3 rungs"
+
+
 def test_a_long_name_stays_in_one_piece_in_a_pipe(convoscope: Convoscope, run: Run) -> None:
     long = run.path.rename(run.path.with_name("birds-of-the-northern-coast-" * 6 + "1"))
     lines = convoscope("runs", "list").stdout.splitlines()

@@ -168,6 +168,16 @@ def _facts(run: Run, record: RunRecord) -> dict[str, object]:
     }
 
 
+def _network(run: Run, record: RunRecord) -> str | None:
+    """What is trained: a ladder's backbones, or the network's name; another run's has its own."""
+    from convoscope.runs.ladder import LADDER
+
+    if record.kind == LADDER:
+        return ", ".join(dict.fromkeys(part.split("/")[1] for part in record.parts))
+    asked = record.settings.get("model") or record.settings.get("backbone")
+    return asked or run.model().get("architecture_name")
+
+
 def _row(run: Run) -> dict[str, Any]:
     """One run for the list; one that is not whole is listed too, and says what is wrong."""
     from convoscope.errors import ConvoscopeError
@@ -183,8 +193,7 @@ def _row(run: Run) -> dict[str, Any]:
         row |= {"data": record.data.get("name")}
         if record.kind == CONVOLVE:
             return row | {"model": f"filter {record.settings.get('filter')}"}
-        network = record.settings.get("model") or record.settings.get("backbone")
-        row |= {"model": network, "epochs": record.epochs}
+        row |= {"model": _network(run, record), "epochs": record.epochs}
         if record.parts:
             word = record.parts[0].partition("/")[0]
             row |= {"status": f"{row['status']}, {len(record.parts)} {word}", "epochs": None}
