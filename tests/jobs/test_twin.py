@@ -20,7 +20,7 @@ from convoscope.errors import (
     UnknownNameError,
     UnreadableImageError,
 )
-from convoscope.jobs.likeness import Difference, Twin, difference
+from convoscope.jobs.likeness import Difference, Twin, difference, parameter_twins
 from convoscope.jobs.twin import twin
 from convoscope.runs import Run, RunRecord
 
@@ -164,6 +164,47 @@ def test_differences() -> None:
     assert difference(a * 0, b * 0) == Difference(absolute=0.0, relative=0.0)
     assert difference(a, b * 0).relative == math.inf
     assert math.isnan(difference(np.array([np.nan]), np.array([1.0])).relative)
+
+
+def test_a_gradient_that_cancels_is_measured_by_its_layer(tmp_path: Path) -> None:
+    """Between a centred map and a batch norm no shift is felt: what is left of it is rounding."""
+    layers = (
+        Conv2d("expand", 6, kernel_size=1, bias=False),
+        BatchNorm("norm1"),
+        Conv2d("project", 4, kernel_size=1, bias=True),
+        BatchNorm("norm2"),
+    )
+    head = Head(name="kind", layers=(Flatten("flat"), Dense("kinds", 3)))
+    network = Architecture(name="c", input_shape=(3, 6, 5), layers=layers, heads=(head,))
+    file = tmp_path / "cancelling.yaml"
+    file.write_text(to_yaml(network))
+    found = twin(file, precision="float64")
+    by_name = {parameter.name: parameter.gradient for parameter in found.parameters}
+    for name in ("norm1.bias", "project.bias"):
+        assert by_name[name].absolute < 1e-12
+    assert found.agrees, found.verdict
+
+
+def test_a_wrong_bias_is_found_beside_a_right_weight() -> None:
+    theirs = {
+        "norm.weight": np.array([2.0, 4.0]),
+        "norm.bias": np.array([1e-17, 1e-3]),
+        "norm.running_mean": np.array([1e-17, 0.0]),
+        "norm.running_var": np.array([9.0, 1.0]),
+    }
+    ours = {name: values.copy() for name, values in theirs.items()}
+    ours["norm.bias"] *= 2
+    ours["norm.running_mean"] *= -2
+    ours["norm.running_var"][1] = 1.9
+    relative = {twin.name: twin.gradient.relative for twin in parameter_twins(ours, theirs)}
+    assert relative == pytest.approx(
+        {
+            "norm.weight": 0,
+            "norm.bias": 1e-3 / 4,
+            "norm.running_mean": 1e-17,
+            "norm.running_var": 0.1,
+        }
+    )
 
 
 def test_not_a_number_never_agrees(net: Path) -> None:

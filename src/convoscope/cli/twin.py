@@ -137,7 +137,8 @@ def _explained(found: Twin, has_gradients: bool) -> str:
     if has_gradients:
         classes = ", ".join(f"class {k} of {head!r}" for head, k in found.targets.items())
         lines[1] += f" Gradients are those of {classes or 'the last layer'} by layer;"
-        lines.append("by parameter, of one step on the picture and its mirror images.")
+        lines.append("by parameter, of one step on the picture and its mirror images, divided by")
+        lines.append("the largest of the layer; a running mean by the spread, if that is larger.")
     return "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.jobs.cell import Cell
 from convoscope.jobs.definition import write_out
-from convoscope.jobs.likeness import CellTwin, ratio
+from convoscope.jobs.likeness import CellTwin, is_statistic, ratio
 from convoscope.jobs.progress import Progress
 from convoscope.network import (
     Channel,
@@ -143,13 +143,9 @@ def _step(
     learner.step(batch, {head: np.full(4, k, dtype=np.int64) for head, k in targets.items()})
     before, after = network.parameters(), learner.network.parameters()
     return {
-        name: after[name] if _is_statistic(name) else (values - after[name]) / _RATE
+        name: after[name] if is_statistic(name) else (values - after[name]) / _RATE
         for name, values in before.items()
     }
-
-
-def _is_statistic(name: str) -> bool:
-    return name.endswith((".running_mean", ".running_var"))
 
 
 def _cell(

@@ -20,7 +20,8 @@ TOLERANCES: Mapping[str, float] = {"float32": 1e-4, "float64": 1e-9}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """Between two arrays: the largest absolute one, and that relative to PyTorch's largest value.
+    """Between two arrays: the largest absolute one, and that relative to PyTorch's largest value
+    of the quantity that the array is a part of.
 
     Not a number where one of the arrays holds such.
     """
@@ -185,14 +186,54 @@ def _worst(differences: Mapping[str, float]) -> str:
     return f"largest relative difference is {size:.1e} ({name})"
 
 
-def difference(ours: FloatArray, theirs: FloatArray) -> Difference:
-    """Between two arrays of one shape; ``theirs`` says what is large."""
+def parameter_twins(
+    ours: Mapping[str, FloatArray], theirs: Mapping[str, FloatArray]
+) -> tuple[ParameterTwin, ...]:
+    """Each parameter's gradient, and each running statistic, on both engines.
+
+    What is large, a layer says as a whole. A bias whose maps are centred next changes nothing:
+    its gradient is a sum that cancels, and what is left of it on either engine is rounding, just
+    as what is left of the mean of centred maps. So a layer's gradients are measured by the
+    largest of them, and a running mean by the spread around it if that is larger.
+    """
+    return tuple(
+        ParameterTwin(
+            name=name,
+            shape=values.shape,
+            gradient=difference(values, theirs[name], scale=_scale(name, theirs)),
+        )
+        for name, values in ours.items()
+    )
+
+
+def is_statistic(name: str) -> bool:
+    """Whether it is a running mean or variance, which have no gradient."""
+    return name.endswith((_MEAN, _VARIANCE))
+
+
+_MEAN, _VARIANCE = ".running_mean", ".running_var"
+
+
+def _scale(name: str, theirs: Mapping[str, FloatArray]) -> float:
+    layer = name.rpartition(".")[0]
+    if name.endswith(_VARIANCE):
+        return 0.0
+    if name.endswith(_MEAN):
+        return math.sqrt(_largest(theirs[f"{layer}{_VARIANCE}"]))
+    own = (other for other in theirs if other.rpartition(".")[0] == layer)
+    return max(_largest(theirs[other]) for other in own if not is_statistic(other))
+
+
+def difference(ours: FloatArray, theirs: FloatArray, *, scale: float = 0.0) -> Difference:
+    """Between two arrays of one shape; what is large, ``theirs`` says, and ``scale`` if larger."""
     if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
         return Difference(absolute=math.nan, relative=math.nan)
     absolute = float(np.abs(ours - theirs).max(initial=0.0))
-    return Difference(
-        absolute=absolute, relative=ratio(absolute, float(np.abs(theirs).max(initial=0.0)))
-    )
+    return Difference(absolute=absolute, relative=ratio(absolute, max(scale, _largest(theirs))))
+
+
+def _largest(values: FloatArray) -> float:
+    return float(np.abs(values).max(initial=0.0))
 
 
 def ratio(distance: float, size: float) -> float:

@@ -30,9 +30,9 @@ from convoscope.jobs.likeness import (
     TOLERANCES,
     Difference,
     LayerTwin,
-    ParameterTwin,
     Twin,
     difference,
+    parameter_twins,
 )
 from convoscope.jobs.predict import network_pixels
 from convoscope.jobs.progress import Progress, unwatched
@@ -165,14 +165,7 @@ def _compared(question: Question, picture: str, cell: Cell | None, progress: Pro
         picture=picture,
         targets=targets,
         layers=_layers(question.architecture, ours, theirs),
-        parameters=tuple(
-            ParameterTwin(
-                name=name,
-                shape=gradient.shape,
-                gradient=difference(gradient, theirs.parameters[name]),
-            )
-            for name, gradient in ours.parameters.items()
-        ),
+        parameters=parameter_twins(ours.parameters, theirs.parameters),
         cell=cell_twin,
     )
 
