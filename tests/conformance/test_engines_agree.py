@@ -164,6 +164,12 @@ def test_every_layer_gives_the_same_activations_and_gradients(layer_case: Archit
     check_activations_and_gradients(layer_case, images_for(layer_case))
 
 
+def test_no_images_give_no_logits(layer_case: Architecture) -> None:
+    for network in both(layer_case):
+        for logits in network.logits(images_for(layer_case, 0)).values():
+            assert logits.shape == (0, 3)
+
+
 def test_gradients_of_every_layer_are_the_same(layer_case: Architecture) -> None:
     ours, theirs = both(layer_case)
     images, names = images_for(layer_case), ours.layer_names

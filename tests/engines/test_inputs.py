@@ -45,6 +45,16 @@ SPOILT[1, 2, 3, 4] = np.inf
             "images.astype('uint8')",
         ),
         (
+            np.zeros((2, 3, 4, 5), dtype=bool),
+            "images must be uint8 in 0..255 or floats in [0, 1], got bool: convert them with  "
+            "images.astype('float32')",
+        ),
+        (
+            [[1, 2], [3, 4]],
+            "images must be an array (N, 3, 4, 5), got a list: make one with  "
+            "numpy.asarray(images)",
+        ),
+        (
             SPOILT,
             "images must hold finite numbers, got NaN or infinity in image 1 (1 of 3 images): "
             "leave it out or mend it",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from convoscope.architecture.protocol import Shape
@@ -17,6 +19,11 @@ def check_images(images: Array, input_shape: Shape) -> None:
         ShapeError: if they are not; the message says how.
     """
     expected = "(N, {}, {}, {})".format(*input_shape)
+    if not isinstance(images, np.ndarray):
+        raise ShapeError(
+            f"images must be an array {expected}, got a {type(images).__name__}: "
+            "make one with  numpy.asarray(images)"
+        )
     if images.ndim != 4 or images.shape[1:] != input_shape:
         raise ShapeError(
             f"images must be {expected}, got an array of shape {images.shape}: "
@@ -25,7 +32,7 @@ def check_images(images: Array, input_shape: Shape) -> None:
     if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
         raise ShapeError(
             f"images must be uint8 in 0..255 or floats in [0, 1], got {images.dtype}: "
-            "convert them with  images.astype('uint8')"
+            + _conversion(images.dtype)
         )
     if images.dtype != np.uint8:
         _check_finite(images)
@@ -70,6 +77,12 @@ def _advice(shape: Shape, input_shape: Shape) -> str:
     if len(shape) == 4 and (shape[3], shape[1], shape[2]) == input_shape:
         return "move the channels first with  images.transpose(0, 3, 1, 2)"
     return "resize them to the network's input, or build the network with theirs"
+
+
+def _conversion(dtype: np.dtype[Any]) -> str:
+    if dtype.kind == "b":  # as bytes, 1 would be all but black
+        return "convert them with  images.astype('float32')"
+    return "convert them with  images.astype('uint8')"
 
 
 def _check_finite(images: Array) -> None:

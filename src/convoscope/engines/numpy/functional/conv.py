@@ -84,7 +84,7 @@ def depthwise_conv2d(
     y = np.zeros((len(maps), *sliding.count, *by_channel.shape[2:]), dtype=maps.dtype)
     for a, b in offsets(sliding.kernel_size):
         y += _at(framed, sliding, a, b)[..., None] * by_channel[a, b]
-    flat = y.reshape(*y.shape[:3], -1)
+    flat = y.reshape(*y.shape[:3], kernel.shape[3])
     if bias is not None:
         add_per_channel(flat, bias)
 

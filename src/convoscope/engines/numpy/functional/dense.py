@@ -60,4 +60,4 @@ def flatten(maps: Array) -> tuple[Array, Backward]:
         by_channel = grad.reshape(n, channels, height, width)
         return (np.ascontiguousarray(by_channel.transpose(0, 2, 3, 1)),)
 
-    return maps.transpose(0, 3, 1, 2).reshape(n, -1), backward
+    return maps.transpose(0, 3, 1, 2).reshape(n, channels * height * width), backward

@@ -53,7 +53,8 @@ def avg_pool2d(maps: Array, sliding: Sliding) -> tuple[Array, Backward]:
 
 def global_max_pool(maps: Array) -> tuple[Array, Backward]:
     """The maximum of each map, (N, H, W, C) to (N, C); the first one gets the gradient."""
-    pixels = maps.reshape(len(maps), -1, maps.shape[3])
+    n, height, width, channels = maps.shape
+    pixels = maps.reshape(n, height * width, channels)
     first = pixels.argmax(axis=1)[:, None]  # (N, 1, C)
 
     def backward(grad: Array, way: Way = PLAIN) -> tuple[Array]:
