@@ -63,7 +63,8 @@ def test_json_of_learning_curves_has_every_documented_key(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ((), "--backbone: a ladder starts from pretrained backbones, got none"),
+        ((), "--backbone: a ladder starts from networks that have learnt before, got none"),
+        (("--from", "no-run"), "no-run: there is no such run folder"),
         (("--backbone", "vgg91"), "there is no backbone 'vgg91': did you mean 'vgg19'"),
         (("--backbone", "vgg16"), "convoscope weights"),
         (("--backbone", "vgg19", "--strategies", "al"), "there is no strategy 'al'"),
@@ -73,8 +74,9 @@ def test_json_of_learning_curves_has_every_documented_key(
             ("--backbone", "vgg19", "--fractions", "0.01,1", "--input", "16"),
             "0.01 of the 8 training images of 'bars' is none",
         ),
-        (("--backbone", "vgg19", "-m", "small"), "--model small: a ladder starts from pretrained"),
+        (("--backbone", "vgg19", "-m", "small"), "--model small: a ladder starts from networks"),
         (("--resume", "none", "--backbone", "vgg19"), "a run goes on with its own settings"),
+        (("--resume", "none", "--from", "r"), "a run goes on with its own settings, got --from"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(
@@ -97,6 +99,7 @@ def test_only_ladders_are_climbed_on(convoscope: Convoscope, shapes: Path, tiny:
 def test_the_words_of_a_ladder_are_its_command() -> None:
     said = Said(
         backbone="a, b",
+        from_run=("runs/c-1", "runs/d-1"),
         strategies=None,
         seeds=2,
         budget="5m",
@@ -105,5 +108,7 @@ def test_the_words_of_a_ladder_are_its_command() -> None:
         model=None,
     )
     assert said.asked().backbones == ("a", "b")
-    words = ("--backbone", "a, b", "--seeds", "2", "--budget", "5m", "--climb-all")
+    assert [beginning.name for beginning in said.asked().beginnings] == ["a", "b", "c-1", "d-1"]
+    runs = ("--from", "runs/c-1", "--from", "runs/d-1")
+    words = ("--backbone", "a, b", "--seeds", "2", "--budget", "5m", *runs, "--climb-all")
     assert said.words() == words

@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conftest import draw_folder
 from tests.jobs.conftest import Install
 
-from convoscope.errors import ConvoscopeError, RunError, SettingsError, WeightsError
+from convoscope.architecture import files
+from convoscope.errors import ConvoscopeError, LeakError, RunError, SettingsError, WeightsError
 from convoscope.jobs.ladder import ladder, resume
 from convoscope.jobs.ladder_compare import compare
 from convoscope.jobs.ladder_plan import Asked, suited
 from convoscope.jobs.ladder_trainings import Clock, Watching, budget_seconds
 from convoscope.jobs.ladder_worth import nothing_to_show, steps_in_vain
+from convoscope.jobs.train import train
+from convoscope.jobs.trained import trained_network
 from convoscope.metrics.classification import whole_right
 from convoscope.runs import Run
 from convoscope.runs.ladder import read_attempts, read_plan
@@ -29,8 +33,9 @@ def climb(tmp_path: Path, shapes_folder: Path, install: Install) -> Climb:
     install()
 
     def run(*strategies: str, out: str = "r", watching: Watching | None = None, **how: Any) -> Run:
-        asked = Asked(backbones=("vgg19",), strategies=strategies, **{"seeds": 1, **how})
-        settings: dict[str, Any] = {"epochs": 3, "batch": 8, "engine": "numpy"}
+        own = {name: how.pop(name) for name in ("budget", "climbs_all", "runs") if name in how}
+        asked = Asked(backbones=("vgg19",), strategies=strategies, seeds=1, **own)
+        settings: dict[str, Any] = {"epochs": 3, "batch": 8, "engine": "numpy", **how}
         return ladder(
             asked, shapes_folder, out=tmp_path / out, watching=watching or Watching(), **settings
         )
@@ -108,7 +113,8 @@ def test_a_rung_that_fails_leaves_the_others(climb: Climb) -> None:
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"backbones": ()}, "a ladder starts from pretrained backbones, got none"),
+        ({"backbones": ()}, "a ladder starts from networks that have learnt before, got none"),
+        ({"runs": ("no-run",)}, "no-run: there is no such run folder"),
         ({"backbones": ("vgg91",)}, "there is no backbone 'vgg91': did you mean 'vgg19'"),
         ({"strategies": ("lst",)}, "there is no strategy 'lst': did you mean 'last'"),
         ({"strategies": ("svm", "svm")}, "'svm' is there twice"),
@@ -125,6 +131,91 @@ def test_what_is_no_ladder_is_one_sentence(
     with pytest.raises(ConvoscopeError, match=r"^[^\n]*$") as error:
         ladder(whole, shapes_folder, engine="numpy")
     assert says in str(error.value)
+
+
+@pytest.mark.slow
+def test_what_goes_astray_is_said_and_the_rest_is_climbed(climb: Climb) -> None:
+    run = climb("svm", "last:2", "all", climbs_all=True, learning_rate=1e25)
+    found = compare(run)
+    assert [rung.planned.strategy for rung in found.rungs] == ["svm"]
+    failed = {each.planned.strategy: each for each in found.not_climbed}
+    assert {name: each.ending for name, each in failed.items()} == dict.fromkeys(
+        ("last:2", "all"), "failed"
+    )
+    assert "the loss must be a finite number, found nan since step" in failed["all"].reason
+
+
+@pytest.mark.slow
+def test_a_rate_that_destroys_a_network_is_said_beside_the_table(climb: Climb) -> None:
+    destroying = {"learning_rate": 30.0, "optimiser": "sgd", "warmup": 0, "weight_decay": 0.0}
+    found = compare(climb("svm", "all", climbs_all=True, **destroying))
+    assert found.numbered(found.recommended).title == "vgg19 svm"
+    assert any(note.startswith("vgg19 all, seed 0: the loss exploded in ") for note in found.notes)
+
+
+@pytest.mark.slow
+def test_a_ladder_starts_from_a_run_of_one_s_own_beside_a_backbone(
+    climb: Climb, shapes_folder: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"epochs": 1, "engine": "numpy", "validation": 0.1, "test": 0.2}
+    few = {"train": 6, "val": 3, "test": 3}
+    others = draw_folder(tmp_path / "others", splits=few, size=20)
+    own = train(others, model="lenet-5", input="16", out=tmp_path / "own", **settings)
+    run = climb("last", climbs_all=True, runs=(str(own.path),))
+    found = compare(run)
+    assert {rung.title for rung in found.rungs} == {"vgg19 last", "own last"}
+    (part,) = next(rung for rung in found.rungs if rung.planned.backbone == "own").runs
+    facts = Run(part).model()["backbone"]
+    assert (facts["name"], facts["head"]) == ("run own", "its own")
+    kept = trained_network(Run(part)).parameters()
+    before = own.parameters()
+    still = {name for name in before if kept[name].tobytes() == before[name].tobytes()}
+    assert {name.partition(".")[0] for name in before} - {n.partition(".")[0] for n in still} == {
+        last_layer(own)
+    }
+    assert shapes_folder.name in run.record().settings["data"]
+
+
+def last_layer(run: Run) -> str:
+    """The name of the layer whose units are the classes."""
+    (head,) = files.read(run.architecture_file).heads
+    return head.layers[-1].name
+
+
+def test_a_run_that_has_learnt_from_what_would_judge_it_is_refused(
+    shapes_folder: Path, tmp_path: Path, install: Install
+) -> None:
+    install()
+    settings: dict[str, Any] = {"engine": "numpy", "epochs": 1, "input": "16"}
+    own = train(shapes_folder, model="lenet-5", out=tmp_path / "own", **settings)
+    for split in ("train", "test"):
+        (shapes_folder / split).rename(shapes_folder / f"{split}-now")
+    (shapes_folder / "train-now").rename(shapes_folder / "test")
+    (shapes_folder / "test-now").rename(shapes_folder / "train")
+    with pytest.raises(LeakError, match="judged on what it has learnt from, this one has learnt"):
+        ladder(
+            Asked(backbones=("vgg19",), runs=(str(own.path),), strategies=("last",)),
+            shapes_folder,
+            out=tmp_path / "r",
+            engine="numpy",
+        )
+    assert not (tmp_path / "r").exists()
+
+
+def test_two_beginnings_of_one_name_are_refused(
+    shapes_folder: Path, tmp_path: Path, install: Install
+) -> None:
+    install()
+    own = train(
+        shapes_folder,
+        model="lenet-5",
+        input="16",
+        epochs=1,
+        engine="numpy",
+        out=tmp_path / "vgg19",
+    )
+    with pytest.raises(SettingsError, match=r"--backbone and --from: .* 'vgg19' is there twice"):
+        ladder(Asked(backbones=("vgg19",), runs=(str(own.path),)), shapes_folder)
 
 
 def test_missing_weights_are_told_with_how_to_get_them(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,22 @@ from convoscope.errors import (
 from convoscope.jobs.settings import request
 from convoscope.jobs.trained import trained_network
 from convoscope.runs import Run
+from convoscope.runs.calibration import calibration_of
 from convoscope.training.events import EpochEnded, Event
 
 Train = Callable[..., Run]
 TRUNK = ("conv1", "norm1", "conv2")
+ENDS_IN_A_POOL = """\
+name: tiny
+input_shape: [3, 16, 16]
+layers:
+- {kind: conv2d, name: conv, filters: 4, kernel_size: 3, activation: relu}
+heads:
+  class:
+    layers:
+    - {kind: conv2d, name: classes, filters: 3, kernel_size: 1}
+    - {kind: global_avg_pool, name: pool}
+"""
 FILES = ("model/weights.safetensors", "predictions/test.npz", "baseline/test.npz")
 
 
@@ -78,28 +91,33 @@ def check_agreement(run: Run) -> None:
 )
 @pytest.mark.parametrize("engine", ["numpy", "torch"])
 def test_frozen_is_frozen_and_unfrozen_learns(
-    train: Train, install: Install, tune: str, learns: tuple[str, ...], engine: str
+    train: Train,
+    install: Install,
+    shapes_folder: Path,
+    tune: str,
+    learns: tuple[str, ...],
+    engine: str,
 ) -> None:
-    # two layers head of the strategy is too large to be quick; rates high enough to show in float32
+    """Byte for byte, statistics of batch norm and the new head included."""
+    shutil.rmtree(shapes_folder / "val")  # without it the weights of the last epoch are kept
+    # The usual rates are too small to show in every float32 after two epochs.
     rates = {"head_epochs": 1, "tune_rate": 1.0} if tune == "freeze-then-tune" else {}
-    head = "linear" if tune == "svm" else None
-    run = train(
-        tune=tune,
-        engine=engine,
-        epochs=2,
-        warmup=0,
-        schedule="none",
-        head=head,
-        patience=0,
-        **rates,
-    )
+    settings: dict[str, Any] = {
+        "tune": tune, "engine": engine, "epochs": 2, "warmup": 0, "schedule": "none",
+        "validation": 0.0, "head": "linear" if tune == "svm" else None, **rates,
+    }  # fmt: skip
+    run = train(**settings)
     stored = install().arrays()
     trunk = {name: stored[name] for name in of_layers(stored, *TRUNK)}
-    # whichever epoch was best: of freeze-then-tune the first is the head's alone
-    expected = of_layers(trunk, *learns)
-    if tune == "freeze-then-tune" and run.record().best_epoch == 1:
-        expected = set()
-    assert changed(run, trunk) == expected
+    assert changed(run, trunk) == of_layers(trunk, *learns)
+    now = trained_network(run).parameters()
+    head = {name: array for name, array in now.items() if name not in trunk}
+    if tune == "svm":
+        assert all(array.any() for array in head.values())
+    else:
+        begun = train("begun", **settings, should_stop=lambda: True)
+        first = trained_network(begun).parameters()
+        assert changed(run, {name: first[name] for name in head}) == set(head)
     check_agreement(run)
 
 
@@ -251,7 +269,77 @@ def test_going_on_needs_the_run_that_it_began_with(train: Train) -> None:
 
 def test_a_rate_that_destroys_what_was_learnt_is_noticed(train: Train) -> None:
     run = train(tune="all", learning_rate=30.0, warmup=0, optimiser="sgd", weight_decay=0.0)
-    assert any("the loss exploded in epoch 1" in note for note in run.record().notes)
+    exploded, harm = run.record().warnings[-2:]
+    loss = run.history()[0]["train_loss"]
+    assert exploded == (
+        f"the loss exploded in epoch 1, the first in which pretrained layers learnt: {loss:.3g}, "
+        "where guessing evenly gives 1.1: what they knew is probably lost, train again with a "
+        "learning rate below 30 or a longer --warmup"
+    )
+    assert harm.startswith("learning did the pretrained layers harm: on validation the network is ")
+    assert harm.endswith(
+        "the nearest neighbours in the features that it began with on 100.0%: train again with a "
+        "learning rate below 30, or with --tune last"
+    )
+    assert set(run.record().warnings) < set(run.record().notes)
+    assert train("good", tune="last").record().warnings == ()
+
+
+def test_a_head_that_was_better_alone_is_noticed(train: Train) -> None:
+    run = train(tune="freeze-then-tune", head_epochs=3, epochs=6, tune_rate=300.0, patience=0)
+    assert run.record().best_epoch <= 3
+    losses = [row["validation_loss"] for row in run.history()]
+    (said,) = [each for each in run.record().warnings if "brought nothing" in each]
+    assert said.startswith(
+        f"learning on after the head brought nothing: the validation loss was {min(losses):.3g} "
+        f"with the head alone (epoch {run.record().best_epoch}, which is kept) and "
+        f"{min(losses[3:]):.3g} at best after it"
+    )
+    harm = [each for each in run.record().warnings if "did the pretrained layers harm" in each]
+    assert harm == [], "the epoch that is kept left them as they were"
+
+
+def test_a_machine_needs_a_head_that_ends_in_one_plain_dense_layer(
+    train: Train, shapes_folder: Path, tmp_path: Path
+) -> None:
+    net = tmp_path / "net.yaml"
+    net.write_text(ENDS_IN_A_POOL)
+    own = convoscope.train(shapes_folder, model=net, epochs=1, engine="numpy", out=tmp_path / "own")
+    with pytest.raises(SettingsError) as caught:
+        train("machine", from_run=str(own.path), tune="svm")
+    assert str(caught.value) == (
+        "--tune svm: the head must end in one plain dense layer, which the machine becomes, head "
+        "'class' ends in global_avg_pool: choose another --head, such as linear or flatten"
+    )
+    assert not (tmp_path / "machine").exists()
+    run = train("machine", from_run=str(own.path), tune="svm", head="linear")
+    assert run.record().status == "finished"
+
+
+def test_each_of_several_heads_becomes_a_machine(train: Train, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    hue, size = rng.permutation(np.arange(48) % 2), rng.permutation(np.arange(48) % 3)
+    images = rng.integers(0, 40, (48, 16, 16, 3)).astype(np.uint8)
+    for image, colour, side in zip(images, hue, size, strict=True):
+        image[: 4 * (side + 1), :, 2 * colour] += 200
+    np.savez(tmp_path / "two.npz", images=images, hue_labels=hue, size_labels=size)
+    run = convoscope.train(
+        tmp_path / "two.npz", backbone="vgg19", tune="svm", engine="numpy", out=tmp_path / "two"
+    )
+    notes = [note for note in run.record().notes if "linear SVM" in note]
+    assert [note.partition(": linear SVM with C = ")[0] for note in notes] == [
+        "head hue", "head size",
+    ]  # fmt: skip
+    calibrated = calibration_of(run)
+    assert calibrated is not None
+    assert set(calibrated.temperatures) == {"hue", "size"}
+    metrics = convoscope.evaluate(run)["train"]
+    assert metrics.heads["hue"].accuracy.value == metrics.heads["size"].accuracy.value == 1
+    page = report.write(run).read_text(encoding="utf-8")
+    assert 'id="head-1"' in page
+    assert 'id="head-2"' in page
+    names = {file.name for file in run.path.rglob("*.safetensors")}
+    assert {"weights.safetensors", "frozen.safetensors"} <= names
 
 
 @pytest.mark.parametrize(

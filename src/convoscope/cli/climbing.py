@@ -39,6 +39,7 @@ class Said:
     """What the command line says of the ladder."""
 
     backbone: str | None
+    from_run: tuple[str, ...]
     strategies: str | None
     seeds: int
     budget: str | None
@@ -51,6 +52,7 @@ class Said:
         usual = fractions.USUAL if self.fractions is not None else ladder_plan.USUAL
         return ladder_plan.Asked(
             backbones=_names(self.backbone),
+            runs=self.from_run,
             strategies=_names(self.strategies) or usual,
             seeds=self.seeds,
             budget=self.budget,
@@ -69,6 +71,7 @@ class Said:
             "--model": self.model,
         }
         said = [word for name, value in options.items() if value for word in (name, value)]
+        said += [word for run in self.from_run for word in ("--from", run)]
         return (*said, *(["--climb-all"] if self.climbs_all else []))
 
 
@@ -82,8 +85,8 @@ def start(said: Said, data: str | None, given: dict[str, Any], *, manner: Manner
     if said.fractions is None:
         if said.model is not None:
             raise SettingsError(
-                f"--model {said.model}: a ladder starts from pretrained backbones: add --fractions "
-                "for training from scratch beside them, or leave it out"
+                f"--model {said.model}: a ladder starts from networks that have learnt before: "
+                "add --fractions for training from scratch beside them, or leave it out"
             )
         return _carry_out(lambda w: ladder.ladder(asked, data, watching=w, **given), manner)
     curves = fractions.AskedCurves(

@@ -26,6 +26,14 @@ _OWN = (
         "list' shows them.",
     ),
     grouped(
+        "--from",
+        "from_run",
+        heading="Ladder",
+        multiple=True,
+        metavar="RUN",
+        help="Start from that run's network too, or instead of backbones; may be given again.",
+    ),
+    grouped(
         "--strategies",
         heading="Ladder",
         metavar="S,S",
@@ -104,6 +112,7 @@ def ladder(
     /,
     data: str | None,
     backbone: str | None,
+    from_run: tuple[str, ...],
     strategies: str | None,
     seeds: int | None,
     budget: str | None,
@@ -130,6 +139,7 @@ def ladder(
     convoscope ladder photos --backbone vgg19
     convoscope ladder photos --backbone vgg19,squeezenet1_0 --strategies svm,last,last:2
     convoscope ladder photos --backbone mobilenet_v2 --budget 30m --seeds 1
+    convoscope ladder photos --from runs/birds-small-1 --backbone squeezenet1_0
     convoscope ladder --resume runs/photos-vgg19-ladder-1 --budget 1h
     convoscope ladder photos --backbone squeezenet1_0 --fractions 0.1,0.25,0.5,1
     """  # noqa: D301 - click reads the backspace
@@ -137,7 +147,9 @@ def ladder(
     if resume is not None:
         fixed = {"DATA": data, "--backbone": backbone, "--strategies": strategies, "--out": out}
         others = {"--fractions": fractions, "--model": model, "--settings": settings}
-        refuse_beside_resume({**fixed, **others, "--seeds": seeds}, given)
+        refuse_beside_resume(
+            {**fixed, **others, "--seeds": seeds, "--from": from_run or None}, given
+        )
     from convoscope.cli import climbing
 
     manner = climbing.Manner(is_quiet=quiet, with_report=not no_report, as_json=as_json)
@@ -145,6 +157,7 @@ def ladder(
         ctx.exit(climbing.go_on(resume, budget=budget, climbs_all=climb_all, manner=manner))
     said = climbing.Said(
         backbone=backbone,
+        from_run=from_run,
         strategies=strategies,
         seeds=3 if seeds is None else seeds,
         budget=budget,

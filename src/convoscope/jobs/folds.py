@@ -14,7 +14,7 @@ from convoscope.data.copies import copies
 from convoscope.data.dataset import OUT_OF_FOLD
 from convoscope.data.folds import check_folds, is_divided_as_in, make_folds, write_folds
 from convoscope.data.splits import Splits
-from convoscope.errors import LeakError, RunError, SettingsError
+from convoscope.errors import RunError, SettingsError
 from convoscope.jobs.parts import Part, Plan, Watching, begin_all, go_on_with_all
 from convoscope.jobs.prepare import Prepared, prepare_each, prepare_each_again
 from convoscope.jobs.progress import Progress, unwatched
@@ -22,9 +22,8 @@ from convoscope.jobs.request import TrainRequest, defaults
 from convoscope.jobs.settings import asked_request, gathered
 from convoscope.jobs.shown import write_shown
 from convoscope.metrics.predictions import Predictions
-from convoscope.runs import Run, open_run
+from convoscope.runs import Run
 from convoscope.runs.parts import CROSS_VALIDATION, parts_of
-from convoscope.runs.splitting import hashes_of
 from convoscope.training.events import Listener
 
 
@@ -55,7 +54,7 @@ def cross_validate(
     check_folds(folds)
     request = gathered(data, model, settings_file, settings)
     _check_no_split(request)
-    prepared = _noting_seen(prepare_each(request, _dividing(request, folds), progress))
+    prepared = prepare_each(request, _dividing(request, folds), progress)
     watching = Watching(listen=listen, progress=progress, should_stop=should_stop, started=started)
     return begin_all(_plan(prepared), out, watching)
 
@@ -81,7 +80,7 @@ def _prepare_again(run: Run, watching: Watching) -> Sequence[Prepared]:
             f"convoscope divides the images in another way than {run.split_file.name} says: "
             "go on with the version that began it, or train again"
         )
-    return _noting_seen(prepared)
+    return prepared
 
 
 def _dividing(request: TrainRequest, folds: int) -> Callable[[Decoded], Sequence[Splits]]:
@@ -162,33 +161,3 @@ def _check_no_split(request: TrainRequest) -> None:
             f"folds: a cross-validation tests every image in one fold, got {' and '.join(asked)} "
             "too: leave that out, or train once without folds"
         )
-
-
-def _noting_seen(prepared: Sequence[Prepared]) -> Sequence[Prepared]:
-    """Refuse to start from a network that has learnt from the tested images, or note that it may.
-
-    Raises:
-        LeakError: if it has, and leaks are not allowed.
-    """
-    request = prepared[0].request
-    seen = _seen(request, prepared[0].decoded)
-    if not seen:
-        return prepared
-    learnt = f"has learnt from {len(seen)} of the images, such as {seen[0]}"
-    if not request.allow_leak:
-        raise LeakError(
-            f"{request.from_run}: no fold may start from a network that has seen what it is tested "
-            f"on, this one {learnt}: leave --from out, or go on with --allow-leak"
-        )
-    note = f"every fold started from {request.from_run}, which {learnt}: figures are too good"
-    return [replace(fold, notes=(*fold.notes, note)) for fold in prepared]
-
-
-def _seen(request: TrainRequest, decoded: Decoded) -> list[str]:
-    """The images that the network to start from has learnt from."""
-    if request.from_run is None:
-        return []
-    theirs = open_run(request.from_run)
-    learnt = {*hashes_of(theirs, "train").values(), *hashes_of(theirs, "validation").values()}
-    named = zip(decoded.dataset.ids, decoded.facts.sha256, strict=True)
-    return [name for name, sha256 in named if sha256 in learnt]

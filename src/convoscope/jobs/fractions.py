@@ -40,6 +40,7 @@ from convoscope.jobs.ladder_trainings import (
 )
 from convoscope.jobs.prepare import Prepared, prepare
 from convoscope.jobs.request import TrainRequest
+from convoscope.jobs.seen import judged_unseen
 from convoscope.jobs.settings import absolute, asked_request, gathered
 from convoscope.jobs.train import data_facts, model_facts
 from convoscope.runs import Run, RunRecord, open_run
@@ -92,6 +93,8 @@ def learning_curves(
     ways = list(_ways(asked, data, settings_file, settings))
     whole = prepare(ways[0][1], progress=watching.progress)
     check_validated(whole)
+    for _, request in ways:
+        judged_unseen(whole.splits, whole.decoded, request)
     seeds = tuple(range(whole.request.seed, whole.request.seed + asked.ladder.seeds))
     parts = {seed: drawn(whole, asked.fractions, seed=seed) for seed in seeds}
     watching.say("measuring how long a pass takes")
@@ -157,24 +160,25 @@ def _ways(
     settings_file: str | Path | None,
     settings: Mapping[str, Any],
 ) -> Iterator[tuple[Way, TrainRequest]]:
-    """From scratch, then each strategy on each backbone, with their requests."""
+    """From scratch, then each strategy from each beginning, with their requests."""
     scratch = gathered(data, asked.model, settings_file, settings)
     name = Path(asked.model).stem
     yield Way(name=f"scratch-{name}", title=f"{name} from scratch", settings=_own(scratch)), scratch
-    for backbone in asked.ladder.backbones:
+    for beginning in asked.ladder.beginnings:
         for strategy in asked.ladder.strategies:
             own = {k: v for k, v in suited(strategy, settings).items() if k not in ("set", "input")}
-            own |= {"backbone": backbone, "tune": strategy}
+            own |= {**beginning.settings, "tune": strategy}
             request = gathered(data, None, settings_file, own)
             adapted_for(request)
-            folder = f"{folder_word(backbone)}-{folder_word(strategy)}"
-            way = Way(name=folder, title=f"{backbone} {strategy}", settings=_own(request))
+            folder = f"{folder_word(beginning.name)}-{folder_word(strategy)}"
+            way = Way(name=folder, title=f"{beginning.name} {strategy}", settings=_own(request))
             yield way, request
 
 
 def _own(request: TrainRequest) -> dict[str, Any]:
     """All settings but those that name data and split, which all ways share."""
-    return {k: v for k, v in request.to_json().items() if k not in ("data", "split", "seed")}
+    own = absolute(request).to_json()
+    return {k: v for k, v in own.items() if k not in ("data", "split", "seed")}
 
 
 def _points(
@@ -183,7 +187,7 @@ def _points(
     counts, seeds = counts_of(whole), asked.ladder.seeds
     paces: dict[str, float] = {}
     for way, request in ways:
-        adapted = adapted_for(request) if request.backbone else None
+        adapted = adapted_for(request) if request.tune else None
         architecture = adapted.architecture if adapted else whole.architecture
         preprocessing = adapted.preprocessing if adapted else whole.preprocessing
         if request.network not in paces:

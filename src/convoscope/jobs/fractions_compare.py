@@ -14,7 +14,7 @@ from convoscope.arrays import FloatArray, generator
 from convoscope.errors import RunError
 from convoscope.jobs.fractions import part_name
 from convoscope.jobs.fractions_draw import part_word
-from convoscope.jobs.ladder_compare import percent, points, tested
+from convoscope.jobs.ladder_compare import percent, points, tested, warnings_of
 from convoscope.jobs.ladder_trainings import finished
 from convoscope.metrics.classification import whole_right
 from convoscope.metrics.comparison import holm
@@ -68,7 +68,7 @@ def compare(run: Run) -> LearningCurves:
         level=LEVEL,
         sentence=_sentence(plan, curves, right),
         missing=missing,
-        notes=tuple(_notes(run, plan)),
+        notes=tuple(_notes(run, plan, curves)),
     )
 
 
@@ -233,7 +233,7 @@ def _sentence(plan: CurvePlan, curves: Sequence[WayCurve], right: Mapping[str, F
         f"{best.way.title} names {percent(last.validation.value)} of the validation pictures right "
         f"with {last.per_class:.3g} images of each class"
     ]
-    scratch = next((c for c in rest if c.way.settings.get("backbone") is None), None)
+    scratch = next((c for c in rest if c.way.settings.get("tune") is None), None)
     if scratch is not None:
         said.append(_against(plan, best, scratch, right))
     more = best.sentence.partition(": ")[2]
@@ -271,8 +271,12 @@ def _test_images(curves: Sequence[WayCurve]) -> int:
     return len(Run(shown[0].runs[0]).predictions("test").ids) if shown else 0
 
 
-def _notes(run: Run, plan: CurvePlan) -> Iterator[str]:
+def _notes(run: Run, plan: CurvePlan, curves: Sequence[WayCurve]) -> Iterator[str]:
     yield from (str(note) for note in run.record().data.get("notes", ()))
+    for curve in curves:
+        for point in curve.points:
+            for said in warnings_of([Run(path) for path in point.runs]):
+                yield f"{curve.way.title}, {point.per_class:.3g} of each class, {said}"
     if len(plan.seeds) == 1:
         yield (
             "Each point was trained with one seed on one draw of images: nothing here knows of "

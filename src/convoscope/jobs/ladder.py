@@ -31,6 +31,7 @@ from convoscope.jobs.ladder_trainings import (
 from convoscope.jobs.ladder_worth import not_worth_it, part_name, seconds_of
 from convoscope.jobs.prepare import Prepared, prepare
 from convoscope.jobs.request import TrainRequest
+from convoscope.jobs.seen import judged_unseen
 from convoscope.jobs.settings import absolute, asked_request
 from convoscope.jobs.train import data_facts, model_facts
 from convoscope.runs import Run, RunRecord, open_run
@@ -63,6 +64,7 @@ def ladder(
     Raises:
         SettingsError: if no rung is possible, or nothing would be validated.
         UnknownNameError: if there is no such backbone or strategy; names the nearest.
+        LeakError: if a run to start from has learnt from what it would be judged on.
         WeightsError: if the weights of a backbone are not at hand; says how to get them.
         ConvoscopeError: for anything else that one sentence explains.
     """
@@ -73,9 +75,13 @@ def ladder(
     # Everything learns in it, so that nothing is computed here but the split.
     whole = prepare(replace(first, tune="all", head=None), progress=watching.progress)
     check_validated(whole)
+    for _, request in found:
+        if request is not None:
+            judged_unseen(whole.splits, whole.decoded, request)
     watching.say("measuring how long a pass takes")
     rungs = estimated(found, whole, asked.seeds)
-    run = claim(out, data=first.data, model=f"{'-'.join(asked.backbones)}-ladder")
+    names = "-".join(beginning.name for beginning in asked.beginnings)
+    run = claim(out, data=first.data, model=f"{names}-ladder")
     with holding(run.path), marking(run):
         plan = Plan(
             rungs=rungs,

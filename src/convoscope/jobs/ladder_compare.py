@@ -157,6 +157,13 @@ def tested(parts: Sequence[Run]) -> Figure | None:
     return mean_over_images(right) if right.size else None
 
 
+def warnings_of(parts: Sequence[Run]) -> Iterator[str]:
+    """A sentence for whatever went wrong in trainings that came to their end, by their seeds."""
+    for part in parts:
+        for warning in part.record().warnings:
+            yield f"seed {part.path.name}: {warning}"
+
+
 def _test_images(rungs: Sequence[Rung]) -> int:
     tested = [rung for rung in rungs if rung.test is not None]
     return len(Run(tested[0].runs[0]).predictions("test").ids) if tested else 0
@@ -304,8 +311,8 @@ def _seeds(found: Paired) -> str:
 def _notes(run: Run, plan: Plan, rungs: Sequence[Rung]) -> Iterator[str]:
     yield from (str(note) for note in run.record().data.get("notes", ()))
     for rung in rungs:
-        for failure in rung.failures:
-            yield f"{rung.title}, {failure}"
+        for said in (*rung.failures, *warnings_of([Run(path) for path in rung.runs])):
+            yield f"{rung.title}, {said}"
     if len(plan.seeds) == 1:
         yield (
             "Each rung was trained with one seed: nothing here knows of the luck of training, so "

@@ -17,6 +17,8 @@ from convoscope.jobs.request import TrainRequest
 from convoscope.jobs.settings import gathered
 from convoscope.jobs.source import asked_dataset
 from convoscope.jobs.starting import asked_start
+from convoscope.jobs.trained import check_has_network
+from convoscope.runs import open_run
 from convoscope.runs.ladder import PlannedRung
 from convoscope.transfer.catalogue import backbone
 from convoscope.transfer.store import needed
@@ -27,7 +29,7 @@ USUAL = ("svm", "last", "last:3", "layerwise", "freeze-then-tune", "all")
 
 OWN = tuple(
     sorted(
-        {"backbone", "tune", "head", "views", "augment"}
+        {"backbone", "from_run", "tune", "head", "views", "augment"}
         | {name for row in STRATEGIES.values() for name in row.defaults}
     )
 )
@@ -35,15 +37,38 @@ OWN = tuple(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a ladder is asked: ``words`` are those of the command line that say so."""
+class Beginning:
+    """A network that has learnt before: its ``name``, and the ``settings`` that ask for it."""
 
-    backbones: tuple[str, ...]
+    name: str
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a ladder is asked: from which ``backbones``, and from the networks of which ``runs``.
+
+    ``words`` are those of the command line that say it.
+    """
+
+    backbones: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
     strategies: tuple[str, ...] = USUAL
     seeds: int = 3
     budget: str | None = None
     climbs_all: bool = False
     words: tuple[str, ...] = ()
+
+    @property
+    def beginnings(self) -> tuple[Beginning, ...]:
+        """All that strategies start from; a run is called by its folder's name."""
+        return (
+            *(Beginning(name=name, settings={"backbone": name}) for name in self.backbones),
+            *(
+                Beginning(name=path.name, settings={"from_run": str(path)})
+                for path in (Path(run).expanduser().absolute() for run in self.runs)
+            ),
+        )
 
 
 def check_asked(asked: Asked) -> float | None:
@@ -52,17 +77,19 @@ def check_asked(asked: Asked) -> float | None:
     Raises:
         SettingsError: if a number or a list of names is none.
         UnknownNameError: if there is no such backbone or strategy; names the nearest.
+        RunError: if a run to start from has no network.
         WeightsError: if the weights of a backbone are not at hand; says how to get them.
     """
     budget = budget_seconds(asked.budget)
     if asked.seeds < 1:
         raise SettingsError(f"--seeds must be at least 1, got {asked.seeds}: 3 show luck")
-    if not asked.backbones:
+    if not asked.beginnings:
         raise SettingsError(
-            "--backbone: a ladder starts from pretrained backbones, got none: name one or more, "
-            "such as vgg19,squeezenet1_0"
+            "--backbone: a ladder starts from networks that have learnt before, got none: name "
+            "one or more, such as vgg19,squeezenet1_0, or runs of your own by --from"
         )
-    for option, names in (("--backbone", asked.backbones), ("--strategies", asked.strategies)):
+    starts = tuple(beginning.name for beginning in asked.beginnings)
+    for option, names in (("--backbone and --from", starts), ("--strategies", asked.strategies)):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise SettingsError(
@@ -72,6 +99,8 @@ def check_asked(asked: Asked) -> float | None:
         tuning(strategy)
     for name in asked.backbones:
         needed(backbone(name).name)
+    for run in asked.runs:
+        check_has_network(open_run(run))
     return budget
 
 
@@ -81,7 +110,7 @@ def planned(
     settings_file: str | Path | None,
     settings: Mapping[str, Any],
 ) -> list[tuple[PlannedRung, TrainRequest | None]]:
-    """Each strategy on each backbone, with its request where it can be.
+    """Each strategy from each beginning, with its request where it can be.
 
     Raises:
         SettingsError: if none of them can be.
@@ -89,7 +118,7 @@ def planned(
     """
     found = [
         _planned(one, strategy, data, settings_file, settings)
-        for one in asked.backbones
+        for one in asked.beginnings
         for strategy in asked.strategies
     ]
     if all(request is None for _, request in found):
@@ -111,13 +140,13 @@ def counts_of(prepared: Prepared) -> dict[SplitName, int]:
 
 
 def adapted_for(request: TrainRequest) -> Adapted:
-    """The pretrained network that a request asks for, before any image is decoded.
+    """The network that has learnt before which a request asks for, before any image is decoded.
 
     Raises:
         ConvoscopeError: if it cannot be.
     """
     start, dataset = asked_start(request), asked_dataset(request)
-    assert start is not None, "a request for a backbone starts from it"
+    assert start is not None, "a rung starts from a network that has learnt before"
     return adapt(request, start, choose_architecture(request, dataset), dataset)
 
 
@@ -137,24 +166,24 @@ def suited(strategy: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def folder_word(text: str) -> str:
-    """A backbone's or strategy's name in letters that every disk takes."""
+    """A network's or strategy's name in letters that every disk takes."""
     return text.replace(":", "-").replace("/", "-").replace(" ", "")
 
 
 def _planned(
-    name: str,
+    beginning: Beginning,
     strategy: str,
     data: str | Path | None,
     settings_file: str | Path | None,
     settings: Mapping[str, Any],
 ) -> tuple[PlannedRung, TrainRequest | None]:
     rung = PlannedRung(
-        folder=f"rungs/{folder_word(name)}/{folder_word(strategy)}",
-        backbone=name,
+        folder=f"rungs/{folder_word(beginning.name)}/{folder_word(strategy)}",
+        backbone=beginning.name,
         strategy=strategy,
         settings={},
     )
-    own = suited(strategy, settings) | {"backbone": name, "tune": strategy}
+    own = suited(strategy, settings) | {**beginning.settings, "tune": strategy}
     request = gathered(data, None, settings_file, own)
     asked_dataset(request)
     try:

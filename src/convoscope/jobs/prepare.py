@@ -33,6 +33,7 @@ from convoscope.jobs.adapted import Adapted, Stage, adapt, features_of, rounding
 from convoscope.jobs.data_check import training_notes
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest, input_shape
+from convoscope.jobs.seen import judged_unseen
 from convoscope.jobs.settings import training_settings
 from convoscope.jobs.source import asked_dataset
 from convoscope.jobs.starting import asked_start, check_same_start
@@ -248,7 +249,7 @@ def _prepared(asked: _Asked, divide: Divide, progress: Progress) -> tuple[Prepar
         progress=lambda done, total: progress("decoding", done, total),
     )
     suspicions = functools.cache(lambda: training_notes(decoded, request))
-    divided = divide(decoded)
+    divided = [judged_unseen(splits, decoded, request) for splits in divide(decoded)]
     for splits in divided:
         _check_watched(request, splits)
     said = () if asked.adapted is None else tuple(asked.adapted.notes())

@@ -142,13 +142,15 @@ def carry_out(
         if result.parameters is not None:
             write_outcome(run, prepared, network, result.parameters, progress)
             notes = (*notes, *found, *write_baseline(run, prepared, network, progress))
+        warnings = (*outcome_notes(result, prepared), *tuning_notes(run, result, prepared))
         run.update_record(
             status=_STATUS[result.reason],
             epochs=result.epochs,
             best_epoch=result.best_epoch,
             stop_reason=result.reason,
             seconds=recorder.seconds or result.seconds,
-            notes=(*notes, *outcome_notes(result, prepared), *tuning_notes(run, result, prepared)),
+            notes=(*notes, *warnings),
+            warnings=warnings,
         )
     if result.divergence is not None:
         raise _at(run, result.divergence.error())

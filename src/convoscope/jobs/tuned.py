@@ -59,7 +59,10 @@ def _in_vain(result: FitResult) -> Iterator[str]:
 def _worse_than_frozen(run: Run, result: FitResult, prepared: Prepared) -> Iterator[str]:
     """Whether the frozen features alone say more than the network that learnt."""
     assert prepared.adapted is not None
-    if not prepared.adapted.teaches_pretrained or "validation" not in run.splits():
+    kept = next((r for r in result.history if r.epoch == result.best_epoch), None)
+    if kept is None or kept.phase == HEAD or "validation" not in run.splits():
+        return
+    if not prepared.adapted.teaches_pretrained:
         return
     frozen, learnt = run.baseline("validation"), run.predictions("validation")
     before, after = (summarise(said).whole.accuracy for said in (frozen, learnt))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from markupsafe import Markup
@@ -43,7 +44,7 @@ def render(run: Run, found: LearningCurves) -> str:
             for curve in found.curves
             for point in curve.points
         },
-        command=record.command,
+        command=shlex.join(record.command),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from markupsafe import Markup
@@ -47,7 +48,7 @@ def render(run: Run, found: Ladder) -> str:
         bars={rung.number: _bar(rung.validation) for rung in found.rungs},
         costs=_costs(found),
         differences=_differences(found),
-        command=record.command,
+        command=shlex.join(record.command),
     )
 
 

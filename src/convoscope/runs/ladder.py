@@ -34,11 +34,12 @@ Ending: TypeAlias = Literal["trained", "not worth it", "over budget", "failed", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedRung:
-    """A strategy on a backbone; ``folder`` below the run, ``seconds`` estimated for all seeds.
+    """A strategy on ``backbone``, a pretrained one or a run's; ``folder`` below the ladder's run.
 
-    ``feature_seconds`` of them are for features of the frozen ``front``, which rungs with the same
-    one share; it is empty where nothing is frozen. ``settings`` are those of one training besides
-    what all share. ``refusal`` is the sentence that says why it cannot be trained.
+    ``seconds`` are estimated for all seeds. ``feature_seconds`` of them are for features of the
+    frozen ``front``, which rungs with the same one share; it is empty where nothing is frozen.
+    ``settings`` are those of one training besides what all share. ``refusal`` is the sentence that
+    says why it cannot be trained.
     """
 
     folder: str

@@ -17,6 +17,7 @@ class RunRecord:
     """``settings`` holds what was asked, complete enough to ask it again; ``command`` the words of
     the command line; ``data`` name, root, fingerprint, counts and ``notes``, sentences on it that
     the report must print (skipped files, allowed leaks); ``notes`` more of them, on how it went.
+    ``warnings`` are those of the latter that say that learning went wrong.
     ``parts`` are the runs that this one is made of, as folders below it, see
     :mod:`convoscope.runs.parts`. ``features`` says, where a part of the network was frozen and
     computed once, of how many ``images``, in how many ``views``, and how many ``seconds`` that
@@ -39,6 +40,7 @@ class RunRecord:
     best_epoch: int = 0
     stop_reason: str = ""
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
 
     @property
@@ -67,7 +69,7 @@ def record_from_json(content: object) -> RunRecord:
         )
     known = {f.name for f in fields(RunRecord)}
     values = {key: value for key, value in content.items() if key in known}
-    for key in ("command", "notes", "parts"):
+    for key in ("command", "notes", "warnings", "parts"):
         values[key] = tuple(values.get(key, ()))
     try:
         return RunRecord(**values)
