@@ -32,6 +32,7 @@ from convoscope.architecture.layers import (
 from convoscope.architecture.protocol import ActivationName
 from convoscope.architecture.windows import Window
 from convoscope.engines.torch.dense import linear
+from convoscope.engines.torch.pairs import conv2d_in_pairs, pairs_pay
 from convoscope.engines.torch.pooling import (
     AvgPool,
     GlobalMax,
@@ -103,6 +104,8 @@ class Conv(nn.Module):
         self.stride, self.dilation, self.groups = layer.stride, layer.dilation, layer.groups
         self.padding, self.extra = padding_of(window)
         self.activation = layer.activation
+        is_square = not any(self.extra) and self.padding[0] == self.padding[1]
+        self.may_pair = is_square and self.dilation == self.groups == 1
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, F, H', W')."""
@@ -117,6 +120,9 @@ class Conv(nn.Module):
         return torch.relu_(pool(self._linear(x)))
 
     def _linear(self, x: Tensor) -> Tensor:
+        slide = self.stride, self.padding[0]
+        if self.training and self.may_pair and pairs_pay(x, self.weight, *slide):
+            return conv2d_in_pairs(x, self.weight, self.bias, *slide)
         return functional.conv2d(
             padded(x, self.extra),
             self.weight,
