@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Convoscope
+from tests.cli.conftest import Convoscope, looked_at_digits
 from tests.conftest import draw_folder
 
 
@@ -15,6 +15,7 @@ def test_the_list_names_every_experiment_and_its_images(convoscope: Convoscope) 
     assert "row-4" in said
     assert "five classes of Caltech-101" in said
     assert "row-9d" in said
+    assert "row-11" in said
 
 
 def test_an_experiment_needs_its_images_and_its_name(convoscope: Convoscope) -> None:
@@ -24,6 +25,47 @@ def test_an_experiment_needs_its_images_and_its_name(convoscope: Convoscope) -> 
     typo = convoscope("experiment", "row4")
     assert typo.exit_code == 2
     assert "there is no experiment 'row4': did you mean 'row-4'?" in typo.stderr
+
+
+def test_row_11_needs_a_run_or_images_to_train_on_and_no_other_takes_them(
+    convoscope: Convoscope,
+) -> None:
+    for words, found in (((), "neither"), (("--run", "r", "--data", "d"), "--run r and --data d")):
+        refused = convoscope("experiment", "row-11", *words)
+        assert refused.exit_code == 2
+        assert f"it looks into a run, or trains one on images, got {found}: name" in refused.stderr
+    other = convoscope("experiment", "row-4", "--data", "d", "--layer", "conv1")
+    assert other.exit_code == 2
+    assert "it trains networks of its own and takes neither --run, --model" in other.stderr
+
+
+def test_row_11_looks_into_a_run_with_one_command(convoscope: Convoscope, tmp_path: Path) -> None:
+    run = looked_at_digits(tmp_path)
+    result = convoscope("experiment", "row-11", "--run", run.path, "--layer", "conv", "-q")
+    assert result.exit_code == 0, result.stderr
+    page = run.path / "inside" / "1" / "inside.html"
+    assert result.stdout.splitlines()[-1] == f"page    {page}"
+    assert "conv: 4 favourite inputs" in result.stdout
+    shown = page.read_text(encoding="utf-8")
+    assert f"convoscope experiment row-11 --run={run.path} --layer=conv" in shown
+    words = ("--run", run.path, "--layer", "conv", "--out", "again", "--json")
+    again = convoscope("experiment", "row-11", *words)
+    content = json.loads(again.stdout)
+    assert content["page"] == "again/inside.html"
+    assert [drawn["recipe"] for drawn in content["favourites"]] == ["plain", "readable"]
+    assert len(content["images"]["images"]) >= 6
+
+
+def test_row_11_trains_a_network_first_where_it_is_given_images(
+    convoscope: Convoscope, tmp_path: Path
+) -> None:
+    looked_at_digits(tmp_path)
+    words = ("--data", "digits", "--model", "tiny.yaml", "--epochs", 1, "--layer", "conv", "-q")
+    result = convoscope("experiment", "row-11", *words)
+    assert result.exit_code == 0, result.stderr
+    page = Path(result.stdout.splitlines()[-1].removeprefix("page").strip())
+    assert page.parts[-3:] == ("inside", "1", "inside.html")
+    assert (page.parents[2] / "report.html").is_file()
 
 
 @pytest.mark.slow

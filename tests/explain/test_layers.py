@@ -16,8 +16,26 @@ from convoscope.architecture.layers import AvgPool2d, Conv2d, Dense, Dropout, Fl
 from convoscope.architecture.zoo import make
 from convoscope.engines.torch.adopt import adopt
 from convoscope.errors import ExplainError, UnknownNameError
-from convoscope.explain.layers import map_layers, map_shape, target_layer
+from convoscope.explain.layers import answering_layers, map_layers, map_shape, target_layer
 from convoscope.network import Engine
+
+
+def test_answering_layers_are_those_of_maps_and_own_vectors_that_are_no_copies(
+    build: Build, engine: Engine
+) -> None:
+    network = build(CHAIN, engine)
+    vectors = [n for n, shape in network.layer_shapes.items() if len(shape) == 1]
+    assert answering_layers(network) == (
+        "conv1",
+        "pool1",
+        "conv2",
+        "pool2",
+        "dense",
+        "logits",
+        "mean",
+        "odd1",
+    )
+    assert "flat" in vectors
 
 
 def test_map_layers_are_those_of_maps_in_computing_order(build: Build, engine: Engine) -> None:

@@ -166,12 +166,34 @@ def test_own_images_are_chosen_by_rule() -> None:
     head = HeadPredictions(class_names=("a", "b"), labels=labels, logits=np.log(shares))
     said = Predictions(split="test", ids=tuple("uvwxyz"), heads={"class": head})
     chosen = chosen_ids(said, "class")
-    assert chosen.right == ("v", "x")
+    assert chosen.right == ("v", "x", "w", "u")
     assert chosen.wrong == ("y", "z")
     assert chosen.sentence("test") == (
         "From the test images: for each of some classes the right answer of middle confidence, "
         "then the most confident 2 mistakes."
     )
+
+
+def test_six_images_are_shown_where_there_are_no_mistakes_and_few_classes() -> None:
+    shares = np.repeat([[0.9, 0.1], [0.2, 0.8]], 4, axis=0)
+    labels = np.repeat([0, 1], 4)
+    head = HeadPredictions(class_names=("a", "b"), labels=labels, logits=np.log(shares))
+    said = Predictions(split="test", ids=tuple("stuvwxyz"), heads={"class": head})
+    chosen = chosen_ids(said, "class")
+    assert chosen.wrong == ()
+    assert len(chosen.right) == len(set(chosen.right)) == 6
+    assert chosen.right[:2] == ("u", "y")
+
+
+def test_methods_whose_names_differ_by_signs_have_files_of_their_own(
+    run: Run, picture: Path
+) -> None:
+    request = ExplainRequest(methods=("grad-cam", "grad-cam++"), neurons=0)
+    folder = explain_into("out", run, [picture], request=request)
+    (entry,) = folder.entries
+    names = [shown["file"] for shown in entry["pictures"]]
+    assert len(set(names)) == len(names) == 3
+    assert sum("grad-cam-plus-plus-" in name for name in names) == 1
 
 
 def test_every_class_can_be_asked_for_by_name_index_or_all(run: Run, picture: Path) -> None:
@@ -208,6 +230,8 @@ def test_maps_and_filters_are_kept_where_they_are_asked_for(run: Run, picture: P
     assert {name: maps.shape for name, maps in found.images[0].maps.items()} == {
         "conv1": (4, 14, 14),
         "conv2": (6, 12, 12),
+        "pool": (6,),
+        "dense": (3,),
     }
     np.testing.assert_array_equal(found.filters["conv1"], run.parameters()["conv1.weight"])
     assert explain(run, picture).images[0].maps == {}

@@ -6,6 +6,11 @@ import numpy as np
 
 from convoscope.pictures.maps import NEGATIVE, POSITIVE, ZERO
 from convoscope.pictures.mosaics import (
+    Scale,
+    abreast,
+    as_rows,
+    bright_scale,
+    close_mosaic,
     colour_filter,
     filter_picture,
     map_colours,
@@ -82,3 +87,40 @@ def test_a_mosaic_of_filters_has_rows_of_at_most_a_thousand_pixels() -> None:
     page = mosaic_of_filters(filters, range(40))
     assert page.shape[1] <= 1000
     assert page.shape[0] > 120
+
+
+def test_a_close_mosaic_has_a_pixel_for_each_value_and_a_clear_one_between_maps() -> None:
+    maps = np.random.default_rng(0).random((5, 3, 4))
+    scale = scale_of(maps)
+    page = close_mosaic(maps, scale, across=2)
+    assert page.shape == (3 * 4 - 1, 2 * 5 - 1, 4)
+    for place in range(5):
+        top, left = place // 2 * 4, place % 2 * 5
+        tile = page[top : top + 3, left : left + 4]
+        np.testing.assert_array_equal(tile[..., :3], map_colours(maps[place], scale))
+        assert (tile[..., 3] == 255).all()
+    assert (page[..., 3] == 255).sum() == maps.size
+    assert close_mosaic(maps[:1, :1, :1], scale).shape == (1, 1, 4)
+
+
+def test_so_many_maps_stand_abreast_as_make_a_row() -> None:
+    assert [abreast(64, 28), abreast(64, 224), abreast(5, 7), abreast(1, 1)] == [16, 2, 4, 1]
+    assert abreast(512, 3) == 32
+
+
+def test_a_vector_is_read_row_by_row() -> None:
+    assert as_rows(np.arange(10.0)).shape == (1, 1, 10)
+    values = np.arange(1.0, 101.0)
+    (rows,) = as_rows(values)
+    assert rows.shape == (7, 16)
+    np.testing.assert_array_equal(rows.ravel()[:100], values)
+    assert not rows.ravel()[100:].any()
+
+
+def test_few_values_far_beyond_all_others_do_not_darken_them() -> None:
+    values = np.ones(1000)
+    values[0] = -50.0
+    assert bright_scale(values) == Scale(low=-1.0, high=1.0)
+    assert bright_scale(np.abs(values)) == Scale(low=0.0, high=1.0)
+    assert bright_scale(np.linspace(0, 1, 1000)) == scale_of(np.linspace(0, 1, 1000))
+    assert bright_scale(np.zeros(4)) == Scale(low=0.0, high=0.0)

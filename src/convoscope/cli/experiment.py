@@ -12,6 +12,23 @@ _FILE = click.Path(path_type=Path)
 @click.command("experiment")
 @click.argument("name")
 @click.option("--data", metavar="DATA", help="The images, as 'convoscope train' takes them.")
+@click.option("--run", "of", type=_FILE, metavar="RUN", help="row-11: look into that run.")
+@click.option("--model", "-m", metavar="NAME|FILE", help="row-11: else train that. [given-net]")
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    type=_FILE,
+    metavar="IMAGE|DIR",
+    help="row-11: show that image; may be given again. [some of the run's own]",
+)
+@click.option(
+    "--layer",
+    "layers",
+    multiple=True,
+    metavar="NAME",
+    help="row-11: look into that layer; may be given again. [every layer]",
+)
 @click.option("--epochs", "-e", type=int, help="At most so many, if not as published.")
 @click.option("--patience", type=int, help="Stop after so many without a better validation loss.")
 @click.option("--seeds", default=3, show_default=True, help="Trainings of each variant.")
@@ -26,6 +43,10 @@ def experiment(
     ctx: click.Context,
     name: str,
     data: str | None,
+    of: Path | None,
+    model: str | None,
+    images: tuple[Path, ...],
+    layers: tuple[str, ...],
     epochs: int | None,
     patience: int | None,
     seeds: int,
@@ -36,21 +57,45 @@ def experiment(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Repeat the published experiment NAME on DATA; 'list' shows which there are.
+    """Repeat the published experiment NAME on DATA, or of RUN; 'list' shows which there are.
 
     \b
     convoscope experiment list
     convoscope experiment row-4 --data caltech5
     convoscope experiment row-9d --data mnist --seeds 2
+    convoscope experiment row-11 --data mnist --model own-net --epochs 20
+    convoscope experiment row-11 --run runs/mnist-own-net-1 --image seven.png --layer conv2
     """  # noqa: D301 - click reads the backspace
     if name == "list":
         _list()
         return
-    from convoscope.cli import varying
+    from convoscope.cli import looking_inside, varying
     from convoscope.errors import SettingsError
+    from convoscope.experiments.catalogue import Look
     from convoscope.experiments.catalogue import experiment as find
 
     chosen = find(name)
+    if isinstance(chosen, Look):
+        wanted = {"model": model, "epochs": epochs, "patience": patience}
+        training = {key: value for key, value in wanted.items() if value is not None}
+        asked = looking_inside.Asked(
+            name=name,
+            look=chosen,
+            data=data,
+            of=of,
+            training=training,
+            images=images,
+            layers=layers,
+            device=device or "auto",
+            out=out,
+        )
+        ctx.exit(looking_inside.start(asked, is_quiet=quiet, as_json=as_json))
+    if of is not None or model is not None or images or layers:
+        raise SettingsError(
+            f"experiment {name!r}: it trains networks of its own and takes neither --run, --model, "
+            "--image nor --layer, got one of them: leave it out, or say  convoscope experiment "
+            "row-11"
+        )
     manner = varying.Manner(is_quiet=quiet, with_report=True, as_json=as_json)
     if resume is not None:
         ctx.exit(varying.go_on(resume, jobs=jobs, manner=manner))
@@ -59,8 +104,8 @@ def experiment(
             f"experiment {name!r}: it needs its images, got none: name them with --data, "
             f"{chosen.data}"
         )
-    asked = {"epochs": epochs, "patience": patience, "device": device, "out": out}
-    given = {key: value for key, value in asked.items() if value is not None}
+    options = {"epochs": epochs, "patience": patience, "device": device, "out": out}
+    given = {key: value for key, value in options.items() if value is not None}
     said = varying.Said(sets=(), named=chosen.variations, is_one_at_a_time=False)
     more = {"seeds": seeds, "settings_file": None}
     ctx.exit(varying.start(said, data, None, given | more, jobs=jobs, manner=manner))

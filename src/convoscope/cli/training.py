@@ -89,6 +89,16 @@ def _job(given: Mapping[str, Any]) -> Callable[..., Run]:
 
 
 def _carry_out(work: _Work, manner: Manner) -> int:
+    run = watched(work, manner)
+    if manner.as_json:
+        tables.say(json.dumps(outcome(run), indent=2, ensure_ascii=False))
+    else:
+        _summarise(run, manner)
+    return INTERRUPTED if run.record().status == "interrupted" else 0
+
+
+def watched(work: _Work, manner: Manner) -> Run:
+    """Train with live progress, and write the report; Ctrl-C stops it cleanly."""
     keep_freed_memory()
     runs: list[Run] = []
     console = tables.console(is_error=True)
@@ -120,11 +130,7 @@ def _carry_out(work: _Work, manner: Manner) -> int:
         if manner.with_report and several.can_be_reported(run):
             show.say("writing the report")
             report.write(run)
-    if manner.as_json:
-        tables.say(json.dumps(outcome(run), indent=2, ensure_ascii=False))
-    else:
-        _summarise(run, manner)
-    return INTERRUPTED if run.record().status == "interrupted" else 0
+    return run
 
 
 def outcome(run: Run) -> dict[str, Any]:

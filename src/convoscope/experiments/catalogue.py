@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from convoscope.errors import unknown_name
-from convoscope.experiments import row_4
+from convoscope.experiments import row_4, row_11
 from convoscope.report.vary_page import Extra
 from convoscope.runs import RunRecord
 from convoscope.runs.variations import Variations
@@ -36,7 +36,18 @@ class Experiment:
     facts: Callable[[Variations], dict[str, Any]] = _no_facts
 
 
-EXPERIMENTS: dict[str, Experiment] = {
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A trained network looked into, or one that is trained first: on which images, ``settings``
+    say as which network and how.
+    """
+
+    summary: str
+    data: str
+    settings: Mapping[str, Any]
+
+
+EXPERIMENTS: dict[str, Experiment | Look] = {
     "row-4": Experiment(
         summary="three small networks on photographs, beside the published figures",
         variations="row-4",
@@ -49,10 +60,16 @@ EXPERIMENTS: dict[str, Experiment] = {
         variations="row-9d",
         data="MNIST, or lines",
     ),
+    "row-11": Look(
+        summary="what every layer makes of images, what every filter looks for, where answers "
+        "come from",
+        data="a trained run; or MNIST, or lines",
+        settings=row_11.TRAINING,
+    ),
 }
 
 
-def experiment(name: str) -> Experiment:
+def experiment(name: str) -> Experiment | Look:
     """The experiment of that name.
 
     Raises:
@@ -69,4 +86,5 @@ def experiment_of(record: RunRecord) -> Experiment | None:
     if "--named" not in words or "--set" in words:
         return None
     named = words[words.index("--named") + 1]
-    return next((one for one in EXPERIMENTS.values() if one.variations == named), None)
+    varied = (one for one in EXPERIMENTS.values() if isinstance(one, Experiment))
+    return next((one for one in varied if one.variations == named), None)

@@ -7,7 +7,7 @@ from convoscope.explain.filters import filters
 from convoscope.explain.grad_cam import enlarge, grad_cam, heat_maps
 from convoscope.explain.gradients import gradient, gradient_picture
 from convoscope.explain.guided_backprop import guided_backprop, guided_gradient
-from convoscope.explain.layers import map_layers, map_shape, target_layer
+from convoscope.explain.layers import answering_layers, map_layers, map_shape, target_layer
 from convoscope.explain.methods import METHODS, Method, explain, usable, view_for
 from convoscope.explain.neurons import Strong, strongest
 from convoscope.explain.patches import effective_patch, patch
@@ -18,6 +18,7 @@ __all__ = [
     "Method",
     "Strong",
     "View",
+    "answering_layers",
     "effective_patch",
     "enlarge",
     "explain",

@@ -8,7 +8,7 @@ from itertools import takewhile
 
 from convoscope.architecture.branches import Adopted
 from convoscope.architecture.graph import Architecture, unknown_layer, walk
-from convoscope.architecture.layers import AvgPool2d, Dropout, MaxPool2d
+from convoscope.architecture.layers import AvgPool2d, Dropout, Flatten, MaxPool2d
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import generator
 from convoscope.errors import ExplainError
@@ -18,6 +18,20 @@ from convoscope.network import ClassLogit, Network
 def map_layers(network: Network) -> tuple[str, ...]:
     """The layers that give maps (C, h, w), in computing order."""
     return tuple(layer for layer, shape in network.layer_shapes.items() if len(shape) == 3)
+
+
+def answering_layers(network: Network) -> tuple[str, ...]:
+    """The layers that give maps, and those of our own that give a vector and do more than rearrange
+    what they are given; in computing order.
+    """
+    rearranging = (Flatten, Dropout)
+    own = {
+        place.layer.name
+        for place in walk(network.architecture)
+        if place.depth == 0 and not isinstance(place.layer, rearranging)
+    }
+    shapes = network.layer_shapes
+    return tuple(layer for layer, shape in shapes.items() if len(shape) == 3 or layer in own)
 
 
 def map_shape(network: Network, layer: str) -> Shape:

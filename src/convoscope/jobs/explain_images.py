@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from convoscope.runs.splitting import hashes_of
 
 RIGHT_SHOWN: Final = 5
 WRONG_SHOWN: Final = 3
+FEWEST: Final = 6
+"""Where there are fewer mistakes, more right answers make up so many images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,15 +144,19 @@ class Chosen:
 
 def chosen_ids(predictions: Predictions, head: str) -> Chosen:
     """Images by a rule that picks no favourites: of each class, or of classes spread evenly over
-    all, the right answer of middle confidence; then the most confident mistakes.
+    all, the right answer of middle confidence, where there are few classes the next to it too;
+    then the most confident mistakes.
     """
     said = predictions.heads[head]
     wrong = most_confident_mistakes(predictions, head, count=WRONG_SHOWN)
-    right = [_middle(said, index) for index in range(len(said.class_names))]
-    there = [row for row in right if row is not None]
-    spread = np.linspace(0, len(there) - 1, min(RIGHT_SHOWN, len(there))).round().astype(int)
+    right = [_from_the_middle(said, index) for index in range(len(said.class_names))]
+    there = [rows for rows in right if rows]
+    wanted = max(RIGHT_SHOWN, FEWEST - len(wrong))
+    spread = np.linspace(0, len(there) - 1, min(wanted, len(there))).round().astype(int)
+    rounds = itertools.zip_longest(*(there[place] for place in spread))
+    rows = [row for one_each in rounds for row in one_each if row is not None]
     return Chosen(
-        right=tuple(predictions.ids[there[place]] for place in spread),
+        right=tuple(predictions.ids[row] for row in rows[:wanted]),
         wrong=tuple(mistake.id for mistake in wrong),
     )
 
@@ -160,13 +167,12 @@ def folder_name(number: int, stem: str) -> str:
     return f"{number:03d}-{word}" if word else f"{number:03d}"
 
 
-def _middle(said: HeadPredictions, index: int) -> int | None:
-    """The row of the right answer of middle confidence among a class's, ``None`` without any."""
+def _from_the_middle(said: HeadPredictions, index: int) -> list[int]:
+    """The rows of a class's right answers, that of middle confidence first."""
     right: IntArray = np.flatnonzero((said.labels == index) & (said.predicted() == index))
-    if not len(right):
-        return None
-    confidence = said.probabilities()[right, index]
-    return int(right[np.argsort(confidence, kind="stable")[len(right) // 2]])
+    order = np.argsort(said.probabilities()[right, index], kind="stable")
+    away = np.abs(np.arange(len(right)) - len(right) // 2)
+    return [int(row) for row in right[order][np.argsort(away, kind="stable")]]
 
 
 def _labels(said: Predictions, place: int) -> dict[str, str]:

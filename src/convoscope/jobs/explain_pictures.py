@@ -11,7 +11,7 @@ from convoscope.arrays import ByteArray, FloatArray
 from convoscope.explain import enlarge, gradient_picture
 from convoscope.pictures.heat import framed, overlay
 from convoscope.pictures.maps import enlarged, png
-from convoscope.pictures.mosaics import mosaic_of_filters, mosaic_of_maps, scale_of
+from convoscope.pictures.mosaics import as_rows, mosaic_of_filters, mosaic_of_maps, scale_of
 from convoscope.pictures.thumbnails import zoom
 from convoscope.runs.explanation_files import PictureFile
 from convoscope.runs.explanations import ClassTarget, ExplainedImage, SeenNeuron, View
@@ -32,13 +32,7 @@ def pictures_of(image: ExplainedImage) -> Iterator[PictureFile]:
     for place, neuron in enumerate(image.facts.neurons):
         yield from _neuron(image, place, neuron)
     for layer, maps in image.maps.items():
-        scale = scale_of(maps)
-        yield PictureFile(
-            name=f"maps-{_word(layer)}.png",
-            png=png(mosaic_of_maps(maps, range(len(maps)), scale)),
-            what=f"all {len(maps)} maps of {layer} with their channel numbers, on one scale from "
-            f"{scale.low:.4g} to {scale.high:.4g} whose colours go with the square root",
-        )
+        yield _maps(layer, maps)
 
 
 def pictures_of_filters(filters: Mapping[str, FloatArray]) -> Iterator[PictureFile]:
@@ -79,6 +73,23 @@ def _view(image: ExplainedImage, view: View, place: int, target: ClassTarget) ->
     return PictureFile(name=name, png=png(picture), what=what)
 
 
+def _maps(layer: str, maps: FloatArray) -> PictureFile:
+    """All maps (C, h, w) of a layer, or the values (C,) of its units."""
+    scale = scale_of(maps)
+    if maps.ndim == 1:
+        drawn = mosaic_of_maps(as_rows(maps), [0], scale)
+        said = f"the {len(maps)} values of {layer}, row by row,"
+    else:
+        drawn = mosaic_of_maps(maps, range(len(maps)), scale)
+        said = f"all {len(maps)} maps of {layer} with their channel numbers,"
+    return PictureFile(
+        name=f"maps-{_word(layer)}.png",
+        png=png(drawn),
+        what=f"{said} on one scale from {scale.low:.4g} to {scale.high:.4g} whose colours go with "
+        "the square root",
+    )
+
+
 def _neuron(image: ExplainedImage, place: int, neuron: SeenNeuron) -> Iterator[PictureFile]:
     stem = f"neuron-{place + 1}-{_word(neuron.layer)}-" + "-".join(map(str, neuron.position))
     said = f"neuron {neuron.position} of {neuron.layer}, value {neuron.value:.6g}"
@@ -108,4 +119,5 @@ def _inside(picture: ByteArray, neuron: SeenNeuron) -> ByteArray:
 
 
 def _word(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name).strip("-")
+    # Grad-CAM++ is not Grad-CAM, on disk either.
+    return re.sub(r"[^\w.-]+", "-", name.replace("++", "-plus-plus")).strip("-")

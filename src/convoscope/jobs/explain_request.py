@@ -12,12 +12,12 @@ from typing import Final
 from convoscope.errors import ExplainError, SettingsError, UnknownNameError, unknown_name
 from convoscope.explain import (
     METHODS,
-    map_layers,
+    answering_layers,
     map_shape,
     target_layer,
     usable,
 )
-from convoscope.explain.neurons import OnePer
+from convoscope.explain.neurons import OnePer, unclipped
 from convoscope.network import Network, Neuron
 
 ALL: Final = "all"
@@ -38,9 +38,9 @@ class ExplainRequest:
     in each, at most one ``one_per`` channel or place; ``chosen`` are others, as
     ``"layer:row,column,channel"``. ``classes`` are names or indices, or ``"all"``; empty is what
     the network says, and the label where it is another. ``head`` is the one to ask, empty is each.
-    With ``has_maps`` the maps of all layers are kept. ``top`` classes are named per head. With
-    ``has_scores`` every method is scored; ``objects`` is a table of boxes, or a folder of masks, of
-    the things that the images show.
+    With ``has_maps`` the maps of all layers are kept, and the vectors of those that give one.
+    ``top`` classes are named per head. With ``has_scores`` every method is scored; ``objects`` is a
+    table of boxes, or a folder of masks, of the things that the images show.
     """
 
     methods: tuple[str, ...] = ()
@@ -144,8 +144,8 @@ def plan(
     return Plan(
         methods=_methods(request, network, has_maps=bool(layers)),
         heat_layers=layers,
-        neuron_layers=layers if request.neurons else (),
-        kept_layers=map_layers(network) if request.has_maps else request.layers,
+        neuron_layers=_neuron_layers(request, network, layers),
+        kept_layers=answering_layers(network) if request.has_maps else request.layers,
         neurons=request.neurons,
         one_per=request.one_per,
         chosen=tuple(parse_neuron(words, network) for words in request.chosen),
@@ -167,6 +167,15 @@ def _target_layers(request: ExplainRequest, network: Network) -> tuple[str, ...]
         if any(name in METHODS and METHODS[name].needs_layer for name in request.methods):
             raise
         return ()
+
+
+def _neuron_layers(
+    request: ExplainRequest, network: Network, layers: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Where the strongest neurons are looked for; a layer that was named is taken as it is."""
+    if not request.neurons:
+        return ()
+    return request.layers or tuple(unclipped(network, layer) for layer in layers)
 
 
 def _methods(request: ExplainRequest, network: Network, *, has_maps: bool) -> tuple[str, ...]:

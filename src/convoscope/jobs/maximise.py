@@ -28,7 +28,7 @@ from convoscope.jobs.maximise_request import Group, MaximiseRequest, groups_of
 from convoscope.jobs.predictions import logits_of
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.network import Channel, ClassLogit, Engine, Network, Neuron
-from convoscope.pictures.favourites import favourite_sheet, favourite_tile
+from convoscope.pictures.favourites import favourite_sheet, favourite_tile, sheet_name
 from convoscope.pictures.maps import png
 from convoscope.runs import Run
 from convoscope.runs.explanation_files import PictureFile
@@ -217,7 +217,7 @@ def _pictures(drawn: Sequence[Drawn]) -> Iterator[PictureFile]:
         word, names = file_word(each.group.title), each.group.names
         pictures: ByteArray = each.found.pictures.transpose(0, 2, 3, 1)
         yield PictureFile(
-            name=f"sheet-{word}.png",
+            name=sheet_name(each.group.title),
             png=png(favourite_sheet(pictures, names, each.found.is_silent)),
             what=f"the favourite inputs of {each.group.title}, each with its name below it; "
             "crossed out where nothing excites it",

@@ -105,7 +105,7 @@ def groups_of(
     has_other = bool(request.classes or request.neurons)
     layers = request.layers or (() if has_other else (target_layer(network),))
     if layers == (ALL,) and ALL not in network.layer_shapes:
-        layers = _with_weights(network)
+        layers = layers_with_weights(network)
     return (
         *(_filters(request, network, layer) for layer in layers),
         *(_neurons(request, network)),
@@ -175,7 +175,7 @@ def _classes(
     ]
 
 
-def _with_weights(network: Network) -> tuple[str, ...]:
+def layers_with_weights(network: Network) -> tuple[str, ...]:
     """The layers that have filters, or units."""
     parameters = network.parameters()
     matrices = {name for name, array in parameters.items() if array.ndim == 2}

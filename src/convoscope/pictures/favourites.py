@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -16,6 +17,12 @@ SMALLEST_SIDE: Final = 84
 """On a sheet a picture has at least about so many pixels on a side."""
 
 _CROSS = 150
+
+
+def sheet_name(title: str) -> str:
+    """The name of the file of a sheet, in letters that every disk takes."""
+    word = re.sub(r"[^\w.-]+", "-", title).strip("-")
+    return f"sheet-{word}.png"
 
 
 def favourite_tile(picture: ByteArray, *, times: int, is_silent: bool = False) -> ByteArray:

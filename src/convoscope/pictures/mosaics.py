@@ -22,7 +22,7 @@ from convoscope.pictures.palette import COLOURS, Theme
 SMALLEST_SIDE: Final = 56
 """A map's or filter's square has at least about so many pixels on a side."""
 
-_ACROSS = 1000
+_ACROSS, _ONE_ROW = 1000, 32
 _GAP, _LINE, _FONT = 6, 14, 11
 
 
@@ -48,6 +48,17 @@ def scale_of(maps: Array) -> Scale:
         limit = max(-low, high)
         return Scale(low=-limit, high=limit)
     return Scale(low=0.0, high=high)
+
+
+def bright_scale(maps: Array) -> Scale:
+    """The scale on which all but the strongest values of several maps are seen: it ends where 1 in
+    200 of the values that are not 0 lies beyond, if the highest is more than twice that.
+    """
+    whole, sizes = scale_of(maps), np.abs(maps[maps != 0])
+    limit = float(np.quantile(sizes, 1 - 1 / 200)) if sizes.size else 0.0
+    if limit == 0 or whole.high <= 2 * limit:
+        return whole
+    return Scale(low=-limit if whole.is_signed else 0.0, high=limit)
 
 
 def map_colours(values: FloatArray, scale: Scale) -> ByteArray:
@@ -115,6 +126,44 @@ def mosaic(tiles: Sequence[ByteArray], names: Sequence[str], *, theme: Theme) ->
         page.paste(picture, (x, y), picture if picture.mode == "RGBA" else None)
         pen.text((x, y + height + 1), name, fill=colours["muted"], font=font)
     return np.asarray(page)
+
+
+def close_mosaic(maps: FloatArray, scale: Scale, *, across: int | None = None) -> ByteArray:
+    """Maps (M, h, w) in rows, a clear pixel between two of them and a pixel for each value: (H, W,
+    4) uint8, small enough for a page that shows many layers.
+
+    ``across`` stand side by side, as :func:`abreast` has it unless told otherwise.
+    """
+    count, height, width = maps.shape
+    columns = across or abreast(count, width)
+    rows = math.ceil(count / columns)
+    page = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, 4), dtype=np.uint8)
+    for place, colours in enumerate(map_colours(maps, scale)):
+        top, left = place // columns * (height + 1), place % columns * (width + 1)
+        page[top : top + height, left : left + width, :3] = colours
+        page[top : top + height, left : left + width, 3] = 255
+    return page
+
+
+def abreast(count: int, width: int) -> int:
+    """How many of ``count`` maps so wide stand side by side: a power of two, at most 32, and no
+    more than make a row of about 500 values.
+    """
+    most = min(32, max(1, 500 // (width + 1)), count)
+    return int(2 ** math.floor(math.log2(most)))
+
+
+def as_rows(values: FloatArray) -> FloatArray:
+    """A vector (C,) as one map (1, rows, columns), its values row by row, zeros after the last.
+
+    Up to 32 values are one row; more are as near to a square as a row of a power of two can be.
+    """
+    count = len(values)
+    columns = count if count <= _ONE_ROW else 2 ** math.ceil(math.log2(math.sqrt(count)))
+    rows = math.ceil(count / columns)
+    whole = np.zeros(rows * columns, dtype=values.dtype)
+    whole[:count] = values
+    return whole.reshape(1, rows, columns)
 
 
 def _enlarged(image: ByteArray, times: int) -> ByteArray:

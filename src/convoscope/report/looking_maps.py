@@ -12,6 +12,7 @@ from convoscope.arrays import ByteArray, FloatArray
 from convoscope.pictures.maps import exact_uri, filter_tile, value_range
 from convoscope.pictures.mosaics import (
     Scale,
+    as_rows,
     colour_filter,
     map_colours,
     scale_of,
@@ -28,6 +29,7 @@ PAIRED: Final = 10
 """So many filters, the first ones, stand beside the maps they make."""
 
 _MAP_SIDE, _FILTER_SIDE = 64, 64
+_UNIT_SIDE, _VECTOR_WIDTH = 12, 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +85,39 @@ def strongest_channels(maps: FloatArray, most: int) -> list[int]:
     return sorted(int(k) for k in np.argsort(-highest, kind="stable")[:most])
 
 
+def _vector(layer: str, values: FloatArray) -> ShownMaps:
+    """The values (C,) of a layer's units as one picture."""
+    scale = scale_of(values)
+    return ShownMaps(
+        layer=layer,
+        title=f"{layer}: {wording.counted(len(values), 'value')}",
+        words="Row by row, a square for each.",
+        legend="signed" if scale.is_signed else "glow",
+        low=_signed(wording.score(scale.low)),
+        high=wording.score(scale.high),
+        maps=(vector_shown(values, scale, layer),),
+        pairs=(),
+    )
+
+
+def vector_shown(values: FloatArray, scale: Scale, title: str) -> Shown:
+    """The values (C,) of a layer's units, row by row, a square for each."""
+    colours = map_colours(as_rows(values)[0], scale)
+    height, width = colours.shape[:2]
+    times = max(2, min(_UNIT_SIDE, _VECTOR_WIDTH // width))
+    return Shown(
+        uri=exact_uri(colours),
+        width=width * times,
+        height=height * times,
+        title="",
+        words=f"{title}: {_signed(value_range(values))}",
+        is_exact=True,
+    )
+
+
 def _maps(layer: str, maps: FloatArray, filters: FloatArray | None, most: int) -> ShownMaps:
+    if maps.ndim == 1:
+        return _vector(layer, maps)
     scale, chosen = scale_of(maps), strongest_channels(maps, most)
     count, height, width = maps.shape
     silent = int((np.abs(maps).max(axis=(1, 2)) == 0).sum())

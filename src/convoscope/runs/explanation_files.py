@@ -288,7 +288,7 @@ def _array_facts(name: str, array: Array) -> dict[str, Any]:
     kind = name.partition("/")[0]
     if kind == "views":
         kind = "map" if array.ndim == 3 else "gradient"
-    axes = _AXES.get(kind, _FILTER_AXES)
+    axes = "unit" if kind == "maps" and array.ndim == 1 else _AXES.get(kind, _FILTER_AXES)
     return {"name": name, "shape": list(array.shape), "dtype": str(array.dtype), "axes": axes}
 
 

@@ -114,7 +114,8 @@ class View:
 class ExplainedImage:
     """One image: ``picture`` (H, W, C) uint8 as the network sees it, what the network said, what
     was looked at. ``views`` are in the order of the facts' views, their classes in that of its
-    targets. ``gradients`` (M, C, H, W) are those of the M neurons, ``maps`` (C, h, w) by layer.
+    targets. ``gradients`` (M, C, H, W) are those of the M neurons, ``maps`` (C, h, w), or a vector
+    (C,), by layer.
     """
 
     facts: ImageFacts
@@ -135,7 +136,7 @@ class MethodSaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerSaid:
-    """A layer whose output was looked at: (C, h, w), and its receptive field in pixels, ``None``
+    """A layer whose output was looked at: (C, h, w) or (C,), and its receptive field in pixels, ``None``
     where it is not known.
     """
 
