@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.explain.conftest import BRANCHES, CHAIN, SHAPE, Build
 
+from convoscope.architecture.graph import Architecture
+from convoscope.architecture.layers import Activation, Conv2d
 from convoscope.arrays import FloatArray, generator
 from convoscope.errors import ExplainError
-from convoscope.explain.neurons import OnePer, Strong, strongest
+from convoscope.explain.neurons import OnePer, Strong, strongest, unclipped
 from convoscope.network import Neuron
 
 MAPS = np.round(generator(0, "maps").random((4, 3, 5)), 1)  # many are equal
@@ -48,6 +51,16 @@ def test_the_strongest_come_first_and_of_equal_ones_the_first(
 
 def test_a_strong_neuron_is_a_target() -> None:
     assert Strong("l", 1, 2, 3, 0.5).neuron == Neuron("l", 1, 2, 3)
+
+
+def test_neurons_of_a_relu6_are_looked_for_before_it_clips_them(build: Build) -> None:
+    assert unclipped(build(BRANCHES), "last") == "cat"
+    assert unclipped(build(BRANCHES), "inner") == "inner"
+    assert unclipped(build(CHAIN), "conv2") == "conv2"
+    bare = Architecture(
+        name="bare", input_shape=SHAPE, layers=(Activation("act", "relu6"), Conv2d("conv", 2))
+    )
+    assert unclipped(build(bare), "act") == "act"  # before it is only the image
 
 
 def test_a_question_that_makes_no_sense_is_one_sentence() -> None:

@@ -219,7 +219,30 @@ def test_a_silent_neuron_is_said_and_black() -> None:
     assert (neuron.position, neuron.is_silent) == ("(0, 1, 2)", True)
     assert neuron.gradient.words == "nothing: it is silent"
     assert pixels(neuron.gradient.uri).max() == 0
-    assert "A neuron is silent: with an output of 0 nothing passes back" in group.words
+    assert group.words == (
+        "A white frame is all that the neuron can see. A neuron is silent: with an output of 0 "
+        "nothing passes back, so the picture is black."
+    )
+    assert (neuron.where.title, neuron.where.words) == ("sees", "rows 0–2, columns 0–2")
+    assert (neuron.patch.title, neuron.patch.words) == ("close up", "3 × 3 pixels")
+
+
+def test_a_neuron_that_no_pixel_moves_is_not_called_silent() -> None:
+    image = image_of()
+    (silent,) = image.facts.neurons
+    stuck = replace(silent, value=6.0, exact=Box(0, 0, 8, 8))
+    moved = replace(stuck, value=5.0, effective=Box(1, 1, 3, 4))
+    facts = replace(image.facts, neurons=(stuck, moved))
+    gradients = np.stack([np.zeros((1, 8, 8)), np.full((1, 8, 8), 0.5)])
+    (group,) = neuron_groups(replace(image, facts=facts, gradients=gradients))
+    assert group.words == (
+        "Each could see the whole picture; the yellow frame holds what really counts. A neuron "
+        "does not move with any pixel, as at the upper end of an activation that has one, so the "
+        "picture is black: the layer before it may say more."
+    )
+    assert [neuron.is_silent for neuron in group.neurons] == [False, False]
+    assert [neuron.patch.title for neuron in group.neurons] == ["close up", "what counts"]
+    assert group.neurons[0].gradient.words == "nothing: no pixel could"
 
 
 def test_the_close_up_is_the_exact_patch_unless_that_is_most_of_the_picture() -> None:

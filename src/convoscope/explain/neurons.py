@@ -7,9 +7,12 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from convoscope.architecture.graph import walk
+from convoscope.architecture.layers import Activation
+from convoscope.architecture.lineage import sources
 from convoscope.arrays import FloatArray, IntArray
 from convoscope.errors import ExplainError
-from convoscope.network import Neuron
+from convoscope.network import Network, Neuron
 
 OnePer: TypeAlias = Literal["channel", "place"]
 
@@ -56,6 +59,23 @@ def strongest(
         Strong(layer, int(row), int(column), int(channel), float(maps[channel, row, column]))
         for channel, row, column in zip(*np.unravel_index(cells[order], maps.shape), strict=True)
     )
+
+
+def unclipped(network: Network, layer: str) -> str:
+    """The layer whose strongest neurons speak for ``layer``: itself or, if it is a ReLU6, the one
+    that it clips.
+
+    All that reaches 6 answers 6: its strongest neurons are as strong as one another, and none of
+    them has a gradient.
+    """
+    architecture = network.architecture
+    is_clipping = any(
+        place.layer.name == layer
+        and isinstance(place.layer, Activation)
+        and place.layer.function == "relu6"
+        for place in walk(architecture)
+    )
+    return (sources(architecture)[layer] or layer) if is_clipping else layer
 
 
 def _eligible(maps: FloatArray, one_per: OnePer | None) -> IntArray:

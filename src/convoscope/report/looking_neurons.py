@@ -79,16 +79,37 @@ def _words(image: ExplainedImage, neurons: list[SeenNeuron]) -> str:
     """What the group shows, in two or three sentences."""
     height, width = image.picture.shape[:2]
     whole = all(neuron.exact == (0, 0, height, width) for neuron in neurons)
-    seen = (
-        "Each could see the whole picture; the yellow frame holds what really counts."
-        if whole
-        else "A white frame is all that the neuron can see, the yellow one what really counts."
+    framed_yellow = any(neuron.effective is not None for neuron in neurons)
+    if whole:
+        seen = "Each could see the whole picture"
+        seen += "; the yellow frame holds what really counts." if framed_yellow else "."
+    else:
+        seen = "A white frame is all that the neuron can see"
+        seen += ", the yellow one what really counts." if framed_yellow else "."
+    unmoved = [neuron for neuron in neurons if neuron.effective is None]
+    return (
+        seen
+        + _silent_words(sum(neuron.value == 0 for neuron in unmoved))
+        + (_stuck_words(sum(neuron.value != 0 for neuron in unmoved)))
     )
-    silent = sum(neuron.value == 0 for neuron in neurons)
-    if not silent:
-        return seen
-    of = "A neuron is" if silent == 1 else f"{silent} neurons are"
-    return f"{seen} {of} silent: with an output of 0 nothing passes back, so the picture is black."
+
+
+def _silent_words(count: int) -> str:
+    if not count:
+        return ""
+    of = "A neuron is" if count == 1 else f"{count} neurons are"
+    return f" {of} silent: with an output of 0 nothing passes back, so the picture is black."
+
+
+def _stuck_words(count: int) -> str:
+    """Of neurons that answer, and yet have no gradient: those at the 6 of a ReLU6, for example."""
+    if not count:
+        return ""
+    of = "A neuron does" if count == 1 else f"{count} neurons do"
+    return (
+        f" {of} not move with any pixel, as at the upper end of an activation that has one, so the "
+        "picture is black: the layer before it may say more."
+    )
 
 
 def _shown(image: ExplainedImage, place: int, rank: int) -> ShownNeuron:
@@ -104,10 +125,15 @@ def _shown(image: ExplainedImage, place: int, rank: int) -> ShownNeuron:
             uri=data_uri(large),
             width=large.shape[1],
             height=large.shape[0],
-            title="where",
+            title="sees",
             words=_box_words(neuron),
         ),
-        patch=_part(picture, box, "sees", _part_words(box)),
+        patch=_part(
+            picture,
+            box,
+            "what counts" if box == neuron.effective else "close up",
+            f"{box.bottom - box.top} × {box.right - box.left} pixels",
+        ),
         gradient=_gradient(image, place, box),
     )
 
@@ -130,14 +156,10 @@ def _part(picture: ByteArray, box: Box, title: str, words: str) -> Shown:
     return replace(shown, is_exact=max(part.shape[:2]) <= LONGEST)
 
 
-def _part_words(box: Box) -> str:
-    return f"{box.bottom - box.top} × {box.right - box.left} pixels"
-
-
 def _box_words(neuron: SeenNeuron) -> str:
     top, left, bottom, right = neuron.exact
     if neuron.exact == (0, 0, 0, 0):
-        return "it sees nothing but padding"
+        return "nothing but padding"
     return f"rows {top}–{bottom - 1}, columns {left}–{right - 1}"
 
 
