@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -88,13 +88,22 @@ def test_another_name_is_an_attribute_error() -> None:
 
 
 def test_help_answers_at_once() -> None:
-    """Within 0.3 s on a quiet machine; the fastest of three, for others may be computing."""
-    best = min(seconds_of_help() for _ in range(3))
-    assert best < 0.3
+    """In processor's seconds, for others may be computing, and beside click alone, which it needs.
+
+    Click takes about 0.05 s to load on a laptop: the bound is what keeps the answer below 0.3 s.
+    """
+    assert seconds_of(run_help()) < 4 * seconds_of("import click")
 
 
-def seconds_of_help() -> float:
-    """What ``convoscope --help`` takes from the shell's point of view."""
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", run_help()], capture_output=True, check=True)
-    return time.perf_counter() - began
+def seconds_of(code: str) -> float:
+    """Processor's seconds of a Python that runs the code, the least of five."""
+    return min(_seconds_of_one(code) for _ in range(5))
+
+
+def _seconds_of_one(code: str) -> float:
+    before = os.times()
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    after = os.times()
+    return (after.children_user - before.children_user) + (
+        after.children_system - before.children_system
+    )
