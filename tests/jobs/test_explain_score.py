@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.layers import Conv2d, Dense, GlobalAvgPool
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import DataError, RunError, SettingsError
+from convoscope.explain import enlarge
 from convoscope.jobs.explain import explain_into
 from convoscope.jobs.explain_objects import read_marked
 from convoscope.jobs.explain_request import ExplainRequest
 from convoscope.network import Network
 from convoscope.report.explain_page import render
+from convoscope.report.forgetting import forgetting_section
 from convoscope.runs.explanation_files import ExplanationFolder
+from convoscope.runs.explanation_forgetting import read_forgetting
 from convoscope.runs.explanation_scores import SCORES, read_scores
 
 METHODS = ("grad-cam", "gradient", "cam")
@@ -109,6 +113,45 @@ def test_the_page_has_the_leaderboard_and_a_sentence_beside_every_picture(
     assert page.count("With only its strongest fifth in focus") == 6 * len(METHODS)
     assert "points at it" in page
     assert "6 pictures; with intervals over pictures" in page
+
+
+def test_the_page_shows_what_is_left_as_the_network_forgets(
+    network: Network, scored: ExplanationFolder
+) -> None:
+    found, scores = read_forgetting(scored.path), read_scores(scored.path)
+    assert found is not None
+    assert scores is not None
+    assert found.name == scores.images[0].name
+    assert list(found.methods) == list(METHODS)
+    image = next(scored.images())
+    np.testing.assert_array_equal(found.picture, image.picture)
+    heat = next(view for view in image.views if view.facts.method == "cam").values[0]
+    np.testing.assert_allclose(found.methods["cam"][0], enlarge(heat, (10, 10)), atol=1e-6)
+    page = render(scored)
+    assert "What is left when the network forgets" in page
+    assert "and conv</th>" in page
+    for title in (scores.titles[name] for name in METHODS):
+        assert page.count(f'alt="{title}, as it is"') == 1
+
+
+def test_a_picture_that_stays_is_doubted_and_one_that_changes_is_not(
+    scored: ExplanationFolder,
+) -> None:
+    scores = read_scores(scored.path)
+    assert scores is not None
+    assert scores.cascading is not None
+    ranks = {"grad-cam": ((0.9,), (0.1,)), "gradient": ((0.1,), (0.0,)), "cam": ((0.1,), (0.8,))}
+    told = replace(scores, cascading=replace(scores.cascading, ranks=ranks))
+    section = forgetting_section(scored.path, told)
+    assert section is not None
+    first, second, third = section.strips
+    assert [strip.is_doubtful for strip in section.strips] == [True, False, False]
+    assert "shows the image more than what was learnt" in first.sentence
+    assert "changes as soon as the deciding layers forget, as it must" in second.sentence
+    assert "comes back when others do" in third.sentence
+    assert [shown.words for shown in first.pictures] == ["", "correlation 0.90", "correlation 0.10"]
+    assert section.steps == ("as it is", "dense", "and conv")
+    assert forgetting_section(scored.path / "nowhere", told) is None
 
 
 def test_scores_are_the_same_again_and_alone(

@@ -28,6 +28,7 @@ from convoscope.runs.explanation_files import (
     ExplanationWriter,
     open_explanations,
 )
+from convoscope.runs.explanation_forgetting import write_forgetting
 from convoscope.runs.explanation_scores import write_scores
 from convoscope.runs.explanations import ExplainedImage, Explanations
 
@@ -116,6 +117,7 @@ def explain_into(
                 marked=marked,
                 progress=progress,
                 done=partial(write_scores, folder),
+                forgotten=partial(write_forgetting, folder),
             )
     except KeyboardInterrupt:
         writer.end("interrupted")

@@ -20,6 +20,7 @@ from convoscope.explain.scores import (
     equal_to_gradient,
     given,
     randomised,
+    saliencies,
     score_images,
 )
 from convoscope.jobs.explain_images import ImagesToExplain, ImageToExplain
@@ -28,6 +29,7 @@ from convoscope.jobs.explain_request import ExplainRequest, Plan
 from convoscope.jobs.explain_subject import Subject
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.network import ClassLogit
+from convoscope.runs.explanation_forgetting import Forgetting, forgetting
 from convoscope.runs.explanation_scores import Randomisation, Scored, ScoredImage, Scores
 
 RANDOMISED_IMAGES: Final = 6
@@ -79,11 +81,13 @@ def score(
     marked: Marked | None = None,
     progress: Progress = unwatched,
     done: Callable[[Scores], object] = lambda scores: None,
+    forgotten: Callable[[Forgetting], object] = lambda pictures: None,
 ) -> Scores:
     """The scores of the plan's methods on all images that can be read, for the first of the plan's
     heads: for the class that the network says, or for the one that was asked for if it is one.
 
-    ``done`` is given what there is after every few images. Methods that look at a layer look at
+    ``done`` is given what there is after every few images, ``forgotten`` how the explanations of
+    the first of them change as the network forgets. Methods that look at a layer look at
     the first of the plan's.
 
     Raises:
@@ -107,7 +111,8 @@ def score(
         raise UnreadableImageError(
             f"none of the {len(images)} images can be read, such as {images[0].file}: name others"
         )
-    scores = _with_checks(subject, plan, scores, images, progress)
+    scores, pictures = _with_checks(subject, plan, scores, images, progress)
+    forgotten(pictures)
     scores = replace(scores, seconds=time.monotonic() - started)
     done(scores)
     return scores
@@ -200,8 +205,8 @@ def _with_checks(
     scores: Scores,
     images: Sequence[ImageToExplain],
     progress: Progress,
-) -> Scores:
-    """The scores, with those that need other weights."""
+) -> tuple[Scores, Forgetting]:
+    """The scores, with those that need other weights; and the first image's explanations."""
     names = {image.name: image for image in images}
     spread = np.unique(
         np.linspace(0, len(scores.images) - 1, min(RANDOMISED_IMAGES, len(scores.images))).astype(
@@ -212,17 +217,21 @@ def _with_checks(
     classes = _classes(subject, plan, pixels)
     target = ClassLogit(plan.heads[0], tuple(int(k) for k in classes))
     plain = given(subject.network, pixels, plan.methods, target, _layer(plan))
-    found: dict[str, Randomisation] = {}
+    found: dict[str, Randomised] = {}
     checks = randomised(subject.network, pixels, plan.methods, target, plain, _layer(plan))
     for number, (kind, check) in enumerate(checks, start=1):
-        found[kind] = _randomisation(check, plan.methods)
+        found[kind] = check
         progress("randomising", number, 2)
-    return replace(
+    whole = replace(
         scores,
-        cascading=found["cascading"],
-        independent=found["independent"],
+        cascading=_randomisation(found["cascading"], plan.methods),
+        independent=_randomisation(found["independent"], plan.methods),
         like_gradient=equal_to_gradient(subject.network, pixels, plan.methods, target),
     )
+    start = saliencies(plan.methods, plain, (pixels.shape[2], pixels.shape[3]))[:, 0]
+    values = np.concatenate([start[None], found["cascading"].first])  # (G + 1, M, H, W)
+    picture = pixels[0].transpose(1, 2, 0)
+    return whole, forgetting(whole.images[0].name, picture, plan.methods, values)
 
 
 def _randomisation(check: Randomised, methods: Sequence[str]) -> Randomisation:

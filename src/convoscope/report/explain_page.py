@@ -14,6 +14,7 @@ from typing import Final
 from convoscope import disk
 from convoscope.arrays import FloatArray
 from convoscope.report import wording
+from convoscope.report.forgetting import forgetting_section
 from convoscope.report.looking import Shown, ShownImage, main_targets, shown_image, view_of
 from convoscope.report.looking_maps import (
     MOST_MAPS,
@@ -87,7 +88,7 @@ def render(folder: ExplanationFolder) -> str:
     return fill(
         "explain.html",
         panels=max(1, len(looked)),
-        styles=("looking.css", "explain.css"),
+        styles=("looking.css", "explain.css", "forgetting.css"),
         run={"name": _short(folder.about)},
         about=folder.about,
         title=title(folder),
@@ -96,6 +97,7 @@ def render(folder: ExplanationFolder) -> str:
         images=looked,
         left_out=len(folder) - shown,
         trust=trust_section(scores) if scores and scores.images else None,
+        forgetting=forgetting_section(folder.path, scores) if scores else None,
         grid=grid_of(rows, folder.about),
         filters=filter_sections(filters),
         neurons=neuron_table(looked),

@@ -37,12 +37,14 @@ class Randomised:
     """How alike M explanations of N images stay as groups of layers lose their weights.
 
     ``groups`` are layer names, from the output down. ``ranks`` and ``ssims`` are (G, M, N): rank
-    correlation and structural similarity with the explanation of the whole network.
+    correlation and structural similarity with the explanation of the whole network. ``first`` (G,
+    M, H, W) are the explanations of the first image, one value per pixel.
     """
 
     groups: tuple[tuple[str, ...], ...]
     ranks: FloatArray
     ssims: FloatArray
+    first: FloatArray
 
 
 def randomised(
@@ -60,14 +62,24 @@ def randomised(
     orders, pictures = [order(values) for values in plain], saliencies(methods, plain, size)
     groups = layer_groups(network)
     for kind in ("cascading", "independent"):
-        ranks, ssims = [], []
+        ranks, ssims, first = [], [], []
         for place, group in enumerate(groups):
             layers = [n for g in groups[: place + 1] for n in g] if kind == "cascading" else group
             other = network.with_parameters(shuffled(network.parameters(), layers))
             found = given(other, images, methods, target, layer)
             ranks.append([correlation(a, order(b)) for a, b in zip(orders, found, strict=True)])
-            ssims.append(ssim(pictures, saliencies(methods, found, size)))
-        yield kind, Randomised(groups=groups, ranks=np.array(ranks), ssims=np.array(ssims))
+            others = saliencies(methods, found, size)
+            ssims.append(ssim(pictures, others))
+            first.append(others[:, 0])
+        yield (
+            kind,
+            Randomised(
+                groups=groups,
+                ranks=np.array(ranks),
+                ssims=np.array(ssims),
+                first=np.array(first, dtype=np.float32),
+            ),
+        )
 
 
 def layer_groups(network: Network) -> tuple[tuple[str, ...], ...]:
