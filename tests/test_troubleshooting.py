@@ -63,6 +63,7 @@ def test_every_option_that_is_advised_is_there() -> None:
         ["data", "split"],
         ["data", "fetch"],
         ["weights", "import"],
+        ["ladder"],
         ["predict"],
     )
     helps = "".join(CliRunner().invoke(program, [*words, "--help"]).output for words in commands)
