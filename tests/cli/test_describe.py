@@ -197,7 +197,8 @@ def test_the_program_exits_with_2_and_one_line() -> None:
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == (
         "convoscope: model 'lenet-5': layer 'conv2' (3 of 8): a 5x5 kernel with padding 0 does not "
-        "fit in a map of 4x4: use a smaller kernel, more padding, or fewer poolings before it\n"
+        "fit in a map of 4x4: use a smaller kernel, more padding, fewer poolings before it, or a "
+        "larger input\n"
     )
 
 

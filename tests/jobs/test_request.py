@@ -90,7 +90,10 @@ def test_an_unknown_setting_names_the_nearest() -> None:
             r"--input: a pretrained network \(--backbone vgg19\) has no such choice, got '64'",
         ),
         ({"data": "d", "backbone": "vgg19", "views": 0}, "views must be at least 1, got 0"),
-        ({"data": "d", "model": "m", "epochs": "many"}, "epochs: .* got 'many'"),
+        (
+            {"data": "d", "model": "m", "epochs": "many"},
+            "^epochs: must be a valid integer, got 'many': correct it$",
+        ),
         ({"data": "d", "model": "m", "epochs": 0}, "epochs must be at least 1, got 0"),
         ({"data": "d", "model": "m", "patience": -1}, "patience must be at least 1, got -1"),
         ({"data": "d", "model": "m", "resize": "fold"}, "resize: .*'squash', 'crop' or 'pad'"),
@@ -127,12 +130,20 @@ def test_a_settings_file_may_use_the_option_s_spelling(tmp_path: Path) -> None:
     assert read_settings(file) == {"learning_rate": 0.01, "set": {"blocks": 2}}
 
 
+@pytest.mark.parametrize("size", [64, "64"])
+def test_an_input_of_one_size_may_be_a_number(tmp_path: Path, size: object) -> None:
+    assert request({"data": "d", "model": "m", "input": size}).input == "64"
+    (file := tmp_path / "s.yaml").write_text(f"input: {size!r}\n")
+    assert gathered("d", "m", file, {}).input == "64"
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         ("a: [", "must be YAML, reading it gave"),
         ("- epochs", "must hold lines such as  epochs: 20 , got list"),
         ("epoch: 2", "no setting 'epoch': did you mean 'epochs'"),
+        ("epochs: many", "epochs: must be a valid integer, got 'many': correct it"),
     ],
 )
 def test_a_wrong_settings_file_is_named(tmp_path: Path, content: str, sentence: str) -> None:

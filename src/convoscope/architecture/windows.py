@@ -78,8 +78,8 @@ def places(size: Size, window: Window, *, kernel_size: int, ceil_mode: bool = Fa
             raise ShapeError(
                 f"{_article(kernel_size)} {kernel_size}x{kernel_size} kernel"
                 f"{_spread(kernel_size, window)} with padding {before} does not fit "
-                f"in a map of {size[0]}x{size[1]}: use a smaller kernel, more padding, or fewer "
-                "poolings before it"
+                f"in a map of {size[0]}x{size[1]}: use a smaller kernel, more padding, fewer "
+                "poolings before it, or a larger input"
             )
         count = room // step + 1
         if ceil_mode and room % step and count * step < n + before:

@@ -42,16 +42,7 @@ def request(settings: Mapping[str, Any]) -> TrainRequest:
     suited = tuned_defaults(
         None if tune is None else str(tune), is_from_run=settings.get("from_run") is not None
     )
-    values = {**suited, **settings}
-    values |= {name: str(values[name]) for name in _TEXTS if values.get(name) is not None}
-    values |= {name: [values[name]] for name in _LISTS if isinstance(values.get(name), str)}
-    try:
-        asked = _ADAPTER.validate_python(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"][:1])
-        law = first["msg"][0].lower() + first["msg"][1:]
-        raise SettingsError(f"{name}: {law}, got {first['input']!r}: correct it") from error
+    asked = _typed({**suited, **settings})
     training_settings(asked)
     if not 0 <= asked.probe <= MOST_PROBED:
         raise SettingsError(
@@ -89,7 +80,8 @@ def read_settings(file: Path) -> dict[str, Any]:
     """The settings in a YAML or JSON file.
 
     Raises:
-        SettingsError: if the file is missing or is not ``name: value`` lines.
+        SettingsError: if the file is missing, is not ``name: value`` lines, or a value is not of
+            its setting's kind.
         UnknownNameError: if there is no such setting; names the nearest.
     """
     if not file.is_file():
@@ -106,6 +98,7 @@ def read_settings(file: Path) -> dict[str, Any]:
     settings = {str(key).replace("-", "_"): value for key, value in content.items()}
     with placed(str(file)):
         check_names(settings)
+        _typed({**settings, "data": settings.get("data") or ""})  # it may be named elsewhere
     return settings
 
 
@@ -176,6 +169,20 @@ def training_settings(asked: TrainRequest) -> TrainingSettings:
     )
 
 
+def _typed(settings: Mapping[str, Any]) -> TrainRequest:
+    """The settings, each of its own kind; a number where a text is meant is read as one."""
+    values = dict(settings)
+    values |= {name: str(values[name]) for name in _TEXTS if values.get(name) is not None}
+    values |= {name: [values[name]] for name in _LISTS if isinstance(values.get(name), str)}
+    try:
+        return _ADAPTER.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:1])
+        law = first["msg"].replace("Input should be", "must be").partition(", unable to parse")[0]
+        raise SettingsError(f"{name}: {law}, got {first['input']!r}: correct it") from error
+
+
 def _check_network(asked: TrainRequest) -> None:
     """Refuse what belongs to another kind of network than the one asked for."""
     if asked.model is not None and asked.backbone is not None:
@@ -233,7 +240,7 @@ def _refuse(asked: TrainRequest, settings: Sequence[str], network: str) -> None:
             )
 
 
-_TEXTS = ("data", "model", "backbone", "image_root", "tune", "from_run")
+_TEXTS = ("data", "model", "backbone", "image_root", "tune", "from_run", "input")
 _LISTS = ("label_column", "watch")
 _FROM_SCRATCH = ("set", "input", "from_run")
 _PRETRAINED = (
