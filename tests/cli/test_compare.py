@@ -105,7 +105,17 @@ def test_doubts_writes_a_page_into_the_run(convoscope: Convoscope, runs: tuple[s
     assert result.exit_code == 0, result.stderr
     assert re.match(r"\d+ of 24 labels \(\d+\.\d %\) (is|are) doubted\.", result.stdout)
     assert result.stdout.splitlines()[-1] == "page    r1/doubts.html"
+    assert "The network agrees with the labels of " in result.stdout
     assert "Hard to tell" in Path("r1/doubts.html").read_text()
+
+
+def test_doubts_says_that_it_shows_the_first_of_more(
+    convoscope: Convoscope, runs: tuple[str, str]
+) -> None:
+    every, first = (convoscope("doubts", "r1", "--split", "train", "--top", k) for k in (1000, 1))
+    assert int(every.stdout.split("\n", 2)[1].split()[0]) > 1
+    assert "the least plausible are shown; --top says how many" in first.stdout
+    assert "the least plausible are shown" not in every.stdout
 
 
 def test_doubts_as_json_and_csv_agree(convoscope: Convoscope, runs: tuple[str, str]) -> None:

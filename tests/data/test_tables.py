@@ -219,6 +219,8 @@ def test_rows_that_repeat_count_once(tmp_path: Path) -> None:
     dataset = read_table(write(tmp_path, "path,label", *rows))
     assert len(dataset) == 4
     assert dataset.notes == ("2 rows repeat an earlier one and count once (line 6, line 7)",)
+    once = read_table(write(tmp_path, "path,label", *rows[:-1]))
+    assert once.notes == ("1 row repeats an earlier one and counts once (line 6)",)
 
 
 def test_names_that_differ_in_case_only_are_noted(tmp_path: Path) -> None:

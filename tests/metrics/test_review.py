@@ -47,6 +47,7 @@ def test_images_without_a_label_are_to_label_next_and_never_doubted() -> None:
     labels = predictions.heads["class"].labels
     unknown = {predictions.ids[k] for k in np.flatnonzero(labels < 0)}
     assert (head.labelled, head.unlabelled) == (90, 30)
+    assert head.right == (predictions.heads["class"].logits.argmax(axis=1) == labels).sum() < 90
     assert {image.id for image in head.next} == unknown
     labelled = {doubt.id for doubt in head.doubted} | {image.id for image in head.ambiguous}
     assert not unknown & labelled

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from convoscope.metrics.review import DoubtedLabel, HeadReview, Review, Undecided
-from convoscope.report.doubts_page import lead, render, write
+from convoscope.report.doubts_page import caution, lead, render, write
 
 DOUBT = DoubtedLabel(
     id="test/<b>.png",
@@ -30,6 +30,7 @@ UNDECIDED = Undecided(
 HEAD = HeadReview(
     head="class",
     labelled=200,
+    right=150,
     unlabelled=5,
     doubts=30,
     doubted=(DOUBT,),
@@ -52,6 +53,19 @@ def test_doubts_come_with_both_probabilities_escaped() -> None:
     assert "1 of 30" in page
     assert "Mind &lt;it&gt;." in page
     assert "Of 5 pictures without a label" in page
+
+
+def test_the_page_says_how_often_the_network_agrees_with_the_labels() -> None:
+    sentence = (
+        "The network agrees with the labels of 150 of 200 pictures (75.0\N{NO-BREAK SPACE}%); the "
+        "more often it is wrong itself, the more of its doubts are its own mistakes."
+    )
+    assert caution(REVIEW) == sentence
+    assert sentence in render(REVIEW, {})
+    both = replace(REVIEW, heads=(HEAD, replace(HEAD, head="age", labelled=50, right=50)))
+    assert "150 of 200 pictures of class" in caution(both)
+    assert "50 of 50 pictures of age (100.0\N{NO-BREAK SPACE}%)" in caution(both)
+    assert caution(replace(REVIEW, heads=(replace(HEAD, labelled=0, right=0),))) == ""
 
 
 def test_without_doubts_the_page_says_so() -> None:

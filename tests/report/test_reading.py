@@ -41,6 +41,19 @@ def test_the_split_file_and_the_predictions_name_the_same_images(run: Run) -> No
     assert read(run).main_split == "test"
 
 
+def test_a_finished_run_without_its_test_predictions_is_not_reported_by_others(run: Run) -> None:
+    write_split_file(run)
+    (run.path / "predictions" / "test.npz").unlink()
+    with pytest.raises(
+        RunError,
+        match=r"a finished run must have predictions for every split, predictions/test.npz is "
+        r"missing: predict again with  convoscope evaluate .*$",
+    ):
+        read(run)
+    run.update_record(status="interrupted")
+    assert read(run).main_split == "validation"
+
+
 def test_an_image_that_the_split_file_does_not_name_stops_the_report(run: Run) -> None:
     lost = run.predictions("test").ids[7]
     write_split_file(run, without=lost)

@@ -122,11 +122,12 @@ def csv_text(review: Review) -> str:
 
 def _print(review: Review) -> None:
     from convoscope.cli import tables
-    from convoscope.report.doubts_page import lead
+    from convoscope.report.doubts_page import caution, lead
 
     for note in review.notes:
         click.echo(f"note: {note}")
-    click.echo(lead(review).replace("\N{NO-BREAK SPACE}", " "))
+    for sentence in filter(None, (lead(review), caution(review))):
+        click.echo(sentence.replace("\N{NO-BREAK SPACE}", " "))
     has_heads = len(review.heads) > 1
     table = tables.plain_table("image", *(["head"] if has_heads else []), "label", "rather", left=4)
     for head in review.heads:
@@ -136,6 +137,8 @@ def _print(review: Review) -> None:
             table.add_row(*names, given, f"{doubt.suggested} {doubt.suggested_probability:.1%}")
     if table.row_count:
         tables.out().print(table)
+    if table.row_count < sum(head.doubts for head in review.heads):
+        click.echo("the least plausible are shown; --top says how many")
     for head in review.heads:
         if head.next:
             tables.say(f"label next{f' ({head.head})' if has_heads else ''}:")

@@ -112,8 +112,8 @@ def _once_each(
             repeated.append(table.rows[row])
     if not repeated:
         return list(first.values()), ()
-    rows = "row repeats" if len(repeated) == 1 else "rows repeat"
-    note = f"{len(repeated)} {rows} an earlier one and count once ({first_few(repeated)})"
+    repeats, counts = ("row repeats", "counts") if len(repeated) == 1 else ("rows repeat", "count")
+    note = f"{len(repeated)} {repeats} an earlier one and {counts} once ({first_few(repeated)})"
     return list(first.values()), (note,)
 
 

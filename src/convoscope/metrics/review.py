@@ -54,13 +54,14 @@ class Undecided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadReview:
-    """One head: of ``labelled`` images ``doubts`` labels are doubted, ``doubted`` are the least
-    plausible of them; ``ambiguous`` are labelled images, ``next`` unlabelled ones, the most
-    undecided first.
+    """One head: of ``labelled`` images the network names ``right`` as their labels do, and
+    ``doubts`` labels are doubted, of which ``doubted`` are the least plausible; ``ambiguous`` are
+    labelled images, ``next`` unlabelled ones, the most undecided first.
     """
 
     head: str
     labelled: int
+    right: int
     unlabelled: int
     doubts: int
     doubted: tuple[DoubtedLabel, ...]
@@ -71,6 +72,7 @@ class HeadReview:
         """Its fields."""
         return {
             "labelled": self.labelled,
+            "right": self.right,
             "unlabelled": self.unlabelled,
             "doubts": self.doubts,
             "doubted": [asdict(doubt) for doubt in self.doubted],
@@ -159,6 +161,7 @@ def _head(together: Predictions, split_of: Mapping[str, str], head: str, top: in
     return HeadReview(
         head=head,
         labelled=len(known.ids),
+        right=int((known.heads[head].predicted() == known.heads[head].labels).sum()),
         unlabelled=len(unknown.ids),
         doubts=len(doubts),
         doubted=tuple(

@@ -58,6 +58,7 @@ def render(review: Review, pictures: Mapping[str, ByteArray]) -> str:
         run={"name": Path(review.run).name},
         review=review,
         lead=lead(review),
+        caution=caution(review),
         heads=tuple(_head(head, pictures) for head in review.heads),
     )
 
@@ -75,6 +76,26 @@ def lead(review: Review) -> str:
         return "No picture here has a label that could be doubted."
     verb = "is" if len(parts) == 1 and review.heads[0].doubts == 1 else "are"
     return f"{wording.together(parts)} {verb} doubted."
+
+
+def caution(review: Review) -> str:
+    """How far the network that doubts can be trusted itself, in a sentence; empty without labels.
+
+    A doubt is a disagreement, and a network that is often wrong disagrees with right labels.
+    """
+    heads = [head for head in review.heads if head.labelled]
+    if not heads:
+        return ""
+    named = [
+        f"{wording.count(head.right)} of {wording.counted(head.labelled, 'picture')}"
+        f"{f' of {head.head}' if len(review.heads) > 1 else ''} "
+        f"({wording.share(head.right / head.labelled)})"
+        for head in heads
+    ]
+    return (
+        f"The network agrees with the labels of {wording.together(named)}; the more often it is "
+        "wrong itself, the more of its doubts are its own mistakes."
+    )
 
 
 def _head(head: HeadReview, pictures: Mapping[str, ByteArray]) -> HeadPage:

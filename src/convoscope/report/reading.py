@@ -69,7 +69,7 @@ def read(run: Run) -> Contents:
             f"{run.path}: a report needs saved predictions, this run has none: "
             f"finish it with  convoscope train --resume {run.path}"
         )
-    _check_images(run, predictions)
+    _check_images(run, record, predictions)
     metrics = {split: summarise(said) for split, said in predictions.items()}
     for figures in metrics.values():
         reconcile(figures)
@@ -86,13 +86,25 @@ def read(run: Run) -> Contents:
     )
 
 
-def _check_images(run: Run, predictions: Mapping[str, Predictions]) -> None:
-    """Compare the images that were predicted with those that ``split.csv`` puts in each split."""
+def _check_images(run: Run, record: RunRecord, predictions: Mapping[str, Predictions]) -> None:
+    """Compare the images that were predicted with those that ``split.csv`` puts in each split.
+
+    A run that is finished has predictions for all of its splits: without those of test the report
+    would give validation's figures in their place.
+    """
     if not run.split_file.exists():
         return
     with run.split_file.open(encoding="utf-8", newline="") as lines:
         rows = [(row["split"], row["file"]) for row in csv.DictReader(lines)]
-    for split in {split for split, _ in rows} & set(predictions):
+    asked_splits = {split for split, _ in rows}
+    if record.status == "finished" and not record.parts and asked_splits - set(predictions):
+        split = min(asked_splits - set(predictions))
+        raise RunError(
+            f"{run.path}: a finished run must have predictions for every split, "
+            f"predictions/{split}.npz is missing: predict again with  convoscope evaluate "
+            f"{run.path}"
+        )
+    for split in asked_splits & set(predictions):
         asked = {file for of, file in rows if of == split}
         said = set(predictions[split].ids)
         if asked != said:
