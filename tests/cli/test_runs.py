@@ -129,7 +129,9 @@ def test_a_size_is_said_in_one_unit(count: int, text: str) -> None:
 
 def test_half_a_run_is_listed_with_what_is_wrong(convoscope: Convoscope, run: Run) -> None:
     (run.path / "run.json").write_text('{"schema')
-    assert "not whole: " in convoscope("runs", "list").stdout
+    *rows, problem = convoscope("runs", "list").stdout.splitlines()
+    assert [row.split()[1:3] for row in rows if "birds-small-1" in row] == [["not", "whole"]]
+    assert problem.startswith("not whole: runs/birds-small-1/run.json: must be JSON, reading")
 
 
 def test_a_run_that_never_ended_was_killed_unless_a_process_is_at_it(
@@ -137,9 +139,13 @@ def test_a_run_that_never_ended_was_killed_unless_a_process_is_at_it(
 ) -> None:
     run.update_record(status="running")
     assert " killed " in convoscope("runs", "list").stdout
+    go_on = f"convoscope train --resume {run.path}"
+    assert go_on in convoscope("runs", "show", run.path).stdout
     with holding(run.path):
         assert " running " in convoscope("runs", "list").stdout
-        assert "running" in convoscope("runs", "show", run.path).stdout
+        shown = convoscope("runs", "show", run.path).stdout
+        assert "running" in shown
+        assert go_on not in shown
         refused = convoscope("runs", "rm", "--yes", run.path)
         assert refused.exit_code == 2
         assert "a run is written by one process at a time" in refused.stderr

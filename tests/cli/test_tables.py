@@ -42,6 +42,11 @@ def heads_of(run: Run) -> dict[str, tuple[str, ...]]:
     return {name: head.class_names for name, head in run.predictions("test").heads.items()}
 
 
+def test_a_loss_that_went_astray_is_a_power_of_ten() -> None:
+    assert tables.number(Figure(2.7618e37, None, None)) == "2.76e+37"
+    assert tables.number(Figure(999_999.0, None, None)) == "999999.0000"
+
+
 def test_two_label_columns_become_two_heads_of_a_network_that_has_one(
     convoscope: Convoscope, table: Path, tiny: Path
 ) -> None:
@@ -149,7 +154,7 @@ def test_flattened_arrays_are_trained_on_with_their_shape(
         (("--image-shape", "16"), "image_shape must be HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS"),
         (("--image-shape", "16x0"), "such as 28x28 or 32x32x3, got '16x0': write it like that"),
         (("--head-weight", "kind"), "--head-weight: must be followed by HEAD=W, such as angle=2"),
-        (("--head-weight", "kind=x"), "head_weight: input should be a valid number, .* got 'x'"),
+        (("--head-weight", "kind=x"), "head_weight: must be a valid number, .* got 'x'"),
         (("--head-weight", "knd=1"), "there is no head 'knd': did you mean 'kind'?"),
         (("--head-weight", "kind=-1"), "head_weights: that of 'kind' must be at least 0"),
         (("--rate", "conv"), "--rate: must be followed by PREFIX=R, such as conv1=0, got 'conv'"),

@@ -70,6 +70,8 @@ def test_values_are_written_with_their_units() -> None:
     assert said["aspect"] == "0.13 : 1"
     assert said["brightness"] == said["border brightness"] == "13 %"
     assert said["border redness"] == "+13 %"
+    assert TRAITS["border redness"].written(-0.02) == "\N{MINUS SIGN}2 %"
+    assert TRAITS["border redness"].written(0.004) == "0 %"
 
 
 def test_a_class_is_told_by_its_width_but_by_being_gray() -> None:

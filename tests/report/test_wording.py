@@ -85,3 +85,9 @@ def test_sizes() -> None:
 )
 def test_a_share_of_nearly_all_is_never_called_all(value: float, said: str) -> None:
     assert plain(wording.share(value)) == said
+
+
+def test_a_percent_sign_stays_with_its_number() -> None:
+    assert wording.unbroken("5 of 9 (95 % interval 1 % to 2 %)") == (
+        "5 of 9 (95\N{NO-BREAK SPACE}% interval 1\N{NO-BREAK SPACE}% to 2\N{NO-BREAK SPACE}%)"
+    )

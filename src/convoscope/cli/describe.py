@@ -233,7 +233,8 @@ def _totals(analysis: Analysis) -> tuple[str, ...]:
         f"{_giga(analysis.macs)}MACs, {_memory(analysis.activation_bytes)} of activations",
         MAC_CONVENTION,
         MEMORY_CONVENTION,
-        "field = receptive field of a cell, jump = step to the next cell's, in pixels of the image",
+        "field = receptive field of a cell (all: the whole map before it), jump = step to the next "
+        "cell's, in pixels of the image",
     )
 
 

@@ -45,6 +45,10 @@ def list_runs(folder: Path, as_json: bool) -> None:
         click.echo(f"no runs in {folder}: make one with  convoscope train DATA --model small")
         return
     tables.out().print(_table(rows))
+    for row in rows:
+        status, _, problem = row["status"].partition(": ")
+        if problem:
+            click.echo(f"{status}: {problem}")
 
 
 @runs.command("show")
@@ -100,6 +104,9 @@ _KEYS = (
 )
 
 
+_UNFINISHED = ("killed", "interrupted", "failed")
+
+
 def status_words(run: Run, status: str) -> str:
     """A status as one reads it; a process that was killed could not say so, but is not there."""
     from convoscope.runs.lock import holder
@@ -141,7 +148,9 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     for row in rows:
         tested = Figure(row["test_accuracy"], row["test_low"], row["test_high"])
         table.add_row(
-            *(tables.cell(row[key]) for key in ("run", "status", "model", "data", "epochs")),
+            tables.cell(row["run"]),
+            row["status"].partition(": ")[0],
+            *(tables.cell(row[key]) for key in ("model", "data", "epochs")),
             tables.number(tested),
             tables.interval(tested),
             tables.cell(row["started"] and age(seconds_since(row["started"]))),
@@ -153,13 +162,17 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
 def _facts(run: Run, record: RunRecord) -> dict[str, object]:
     """What was asked, and how it went."""
     from convoscope.jobs.request import quoted
+    from convoscope.runs.parts import CROSS_VALIDATION, SEEDS
 
+    status = status_words(run, record.status)
+    is_resumed = record.kind in ("train", CROSS_VALIDATION, SEEDS) and status in _UNFINISHED
     kept = f"{record.epochs}, epoch {record.best_epoch} kept"
     return {
         "run": run.path,
         "kind": None if record.kind == "train" else record.kind,
         "runs": ", ".join(record.parts),
-        "status": status_words(run, record.status),
+        "status": status,
+        "go on": f"convoscope train --resume {run.path}" if is_resumed else None,
         "command": quoted(record.command),
         "started": record.started,
         "data": record.data.get("root") or record.data.get("name"),

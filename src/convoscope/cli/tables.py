@@ -12,6 +12,7 @@ from rich.table import Table
 from convoscope.metrics.intervals import Figure
 from convoscope.metrics.summary import SplitMetrics
 
+_LONG = 1e6  # from here on a figure, such as the loss of a training gone astray, is a power of ten
 _PLAIN_WIDTH = 10_000  # a file or a pipe: a name that is broken in two cannot be used
 
 
@@ -76,8 +77,10 @@ def cell(value: object) -> str:
 
 
 def number(figure: Figure) -> str:
-    """A figure's value, or a dash where it is undefined."""
-    return "-" if figure.value is None or figure.value != figure.value else f"{figure.value:.4f}"
+    """A figure's value with four decimals, or a dash where it is undefined."""
+    if figure.value is None or figure.value != figure.value:
+        return "-"
+    return f"{figure.value:.3g}" if figure.value >= _LONG else f"{figure.value:.4f}"
 
 
 def interval(figure: Figure) -> str:

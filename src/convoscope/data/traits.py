@@ -66,7 +66,8 @@ def _aspect(value: float) -> str:
 
 
 def _signed_share(value: float) -> str:
-    return f"{100 * value:+.0f} %"
+    percent = round(100 * value)
+    return f"{percent:+d} %".replace("-", "\N{MINUS SIGN}") if percent else "0 %"
 
 
 def _gray_or_colour(value: float) -> str:

@@ -46,6 +46,11 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
+def unbroken(sentence: str) -> str:
+    """A sentence written for a terminal, of which no line may end between ``95`` and ``%``."""
+    return sentence.replace(" %", f"{_SPACE}%")
+
+
 def score(value: float | None) -> str:
     """A loss or another unbounded figure: three significant digits."""
     if value is None:
