@@ -4,7 +4,8 @@ The values of some pretrained networks (SqueezeNet's and VGG's in Caffe's scale)
 as large as what a freshly drawn layer expects. Its first losses would then be as large, and each
 step of Adam, whose size does not depend on the gradient's, would throw them far. Dividing features
 by their size and folding the division into the layer is the same as dividing its first weights and
-their learning rate, which is done here.
+their learning rate, which is done here. A head that begins with a batch norm of its own does the
+same while it learns, and is left as it is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from convoscope import engines
 from convoscope.architecture.branches import AnyLayer
 from convoscope.architecture.graph import Architecture, Head, trunk_shape
-from convoscope.architecture.layers import Conv2d, Dense, Flatten
+from convoscope.architecture.layers import BatchNorm, Conv2d, Dense, Flatten
 from convoscope.arrays import Array, FloatArray, IntArray
 from convoscope.jobs.predictions import logits_of
 from convoscope.network import Network, Precision
@@ -74,9 +75,13 @@ def scaled_down(
 def _firsts(
     architecture: Architecture, fresh: frozenset[str]
 ) -> Iterator[tuple[str, tuple[Head, str]]]:
-    """Per head it up to its first fresh layer, as a head that gives a vector, and that layer."""
+    """Per head it up to its first fresh layer, as a head that gives a vector, and that layer; not
+    for one whose values a fresh batch norm makes alike before.
+    """
     for head in architecture.heads:
         for position, layer in enumerate(head.layers):
+            if isinstance(layer, BatchNorm) and f"{layer.name}.weight" in fresh:
+                break
             if isinstance(layer, Dense | Conv2d) and f"{layer.name}.weight" in fresh:
                 yield head.name, (_upto(architecture, head, head.layers[:position]), layer.name)
                 break
