@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from convoscope.arrays import FloatArray
-from convoscope.jobs.ladder_compare import _near, _recommendation
+from convoscope.jobs.ladder_compare import _near, _recommendation, _step_sentence, points
+from convoscope.metrics.intervals import Interval
+from convoscope.metrics.paired import Paired
 from convoscope.metrics.spread import mean_over_images
 from convoscope.runs.ladder import PlannedRung, Rung
 
@@ -68,3 +70,30 @@ def test_what_is_recommended_claims_what_the_numbers_support(
     said = _recommendation(chosen, best, rungs, answers, None)
     assert said.startswith(f"Take net way{taken}")
     assert says in said
+
+
+@pytest.mark.parametrize(
+    ("p_value", "is_sure", "low", "says"),
+    [
+        (0.001, True, 0.02, "more than noise"),
+        (0.03, False, 0.02, "may be noise, all steps looked at together"),
+        (0.07, False, 0.01, "may be noise (p = 0.07)"),
+        (0.3, False, -0.04, "may be noise"),
+    ],
+)
+def test_why_a_step_may_be_noise_is_said_where_its_interval_does_not_show_it(
+    p_value: float, is_sure: bool, low: float, says: str
+) -> None:
+    found = Paired(
+        value=0.1,
+        interval=Interval(low, 0.2),
+        p_value=p_value,
+        images=55,
+        seeds=3,
+        knows_seeds=True,
+    )
+    one, other = rung(1, 10.0, right(range(5))), rung(2, 20.0, right(range(4)))
+    assert _step_sentence(other, one, found, is_sure=is_sure) == (
+        f"net way2 against net way1: +10.0 points of validation accuracy ({points(low)} to +20.0 "
+        f"over other images and other seeds, 3 of each), {says}."
+    )

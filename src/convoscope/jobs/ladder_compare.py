@@ -251,6 +251,11 @@ def _level_with(best: int, answers: Answers, luck: SeedLuck | None) -> tuple[int
 
 def _step_sentence(rung: Rung, below: Rung, found: Paired, *, is_sure: bool) -> str:
     verdict = "more than noise" if is_sure else "may be noise"
+    if not is_sure and found.p_value < 1 - LEVEL:
+        verdict += ", all steps looked at together"
+    elif not is_sure and not found.interval.low <= 0 <= found.interval.high:
+        # An interval is about normal; the exact test of so few pictures is not.
+        verdict += f" (p = {found.p_value:.2f})"
     return (
         f"{rung.title} against {below.title}: {points(found.value)} points of validation accuracy "
         f"({_range(found)} over other images{_seeds(found)}), {verdict}."
