@@ -154,7 +154,7 @@ def test_flattened_arrays_are_trained_on_with_their_shape(
         (("--image-shape", "16"), "image_shape must be HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS"),
         (("--image-shape", "16x0"), "such as 28x28 or 32x32x3, got '16x0': write it like that"),
         (("--head-weight", "kind"), "--head-weight: must be followed by HEAD=W, such as angle=2"),
-        (("--head-weight", "kind=x"), "head_weight: must be a valid number, .* got 'x'"),
+        (("--head-weight", "kind=x"), "head_weight: must be a valid number, got 'x'"),
         (("--head-weight", "knd=1"), "there is no head 'knd': did you mean 'kind'?"),
         (("--head-weight", "kind=-1"), "head_weights: that of 'kind' must be at least 0"),
         (("--rate", "conv"), "--rate: must be followed by PREFIX=R, such as conv1=0, got 'conv'"),
