@@ -38,6 +38,8 @@ def test_statements_are_printed_written_and_json(convoscope: Convoscope, run: Ru
         "count",
         "sentence",
         "pixels",
+        "shifts",
+        "step",
     ]
     assert set(expected[0]["figure"]) == {"value", "low", "high"}
     assert "statements" not in json.loads(convoscope("explain", run.path, *words, "three").stdout)

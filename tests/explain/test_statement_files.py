@@ -16,7 +16,7 @@ def test_statements_are_read_as_they_were_written(tmp_path: Path) -> None:
     said = (
         separable("conv1", np.array([[0.0], [0.1], [5.0], [5.1]]), np.array([0, 0, 1, 1])),
         separable("conv2", np.array([[0.0], [1.0]]), np.array([0, 1])),
-        shift_tolerant("conv1", np.array([0.5, 0.75]), 3),
+        shift_tolerant("conv1", np.array([0.5, 0.75])[None], [3]),
     )
     assert read_statements(tmp_path) == ()
     write_statements(tmp_path, said)

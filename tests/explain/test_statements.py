@@ -126,14 +126,32 @@ def test_global_pooling_does_not_care_where_a_spot_is_and_maps_do() -> None:
     images = np.zeros((4, 1, 15, 15), np.float32)
     images[:, :, 6:9, 6:9] = generator(0, "spots").random((4, 1, 3, 3))
     network = engines.build(net, engine="numpy", seed=1)
-    found = shift_similarities(network, images, ["conv", "pool"], 3)
+    found = shift_similarities(network, images, ["conv", "pool"], [1, 3, 5])
     assert np.allclose(found["pool"], 1, atol=1e-6)
-    assert (found["conv"] < 0.95).all()
-    said = shift_tolerant("pool", found["pool"], 3)
+    assert (found["conv"][1:] < 0.95).all()
+    assert (np.diff(found["conv"], axis=0) < 0).all(), "further is less alike"
+    assert found["conv"].shape == (3, 4)
+    said = shift_tolerant("pool", found["pool"], [1, 3, 5], 2)
     assert said.sentence.startswith("When the image moves by 3 pixels, pool hardly notices it")
     assert said.figure.value == pytest.approx(1)
-    here = shift_similarities(network, images, ["conv"], 0)
+    assert (said.pixels, said.step) == (3, 2)
+    assert [shift.pixels for shift in said.shifts] == [1, 3, 5]
+    assert said.sentence.endswith("; 1.00 at 1 and 1.00 at 5.")
+    here = shift_similarities(network, images, ["conv"], [0])
     assert np.allclose(here["conv"], 1)
+
+
+def test_the_figure_of_a_shift_is_that_of_the_middle_distance() -> None:
+    alike = np.array([[0.9, 0.9], [0.7, 0.9], [0.5, 0.5], [0.1, 0.3]])
+    said = shift_tolerant("conv1", alike, [1, 2, 4, 8])
+    assert [shift.figure.value for shift in said.shifts] == pytest.approx([0.9, 0.8, 0.5, 0.2])
+    assert (said.pixels, said.figure) == (4, said.shifts[2].figure)
+    assert "moves by 4 pixels, conv1 follows it: its output keeps a similarity of 0.50" in (
+        said.sentence
+    )
+    alone = shift_tolerant("conv1", alike[:1], [1])
+    assert alone.sentence.startswith("When the image moves by 1 pixel, conv1 partly notices it")
+    assert alone.sentence.endswith("0.90).")
 
 
 def test_what_is_silent_before_and_after_is_alike() -> None:
@@ -145,7 +163,7 @@ def test_what_is_silent_before_and_after_is_alike() -> None:
     )
     network = engines.build(net, engine="numpy", seed=1)
     black = np.zeros((2, 1, 4, 4), np.float32)
-    assert shift_similarities(network, black, ["flatten"], 1)["flatten"].tolist() == [1, 1]
+    assert shift_similarities(network, black, ["flatten"], [1])["flatten"].tolist() == [[1, 1]]
 
 
 def test_mass_on_the_thing_is_compared_with_its_area() -> None:

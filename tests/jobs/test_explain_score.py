@@ -140,16 +140,16 @@ def test_a_picture_that_stays_is_doubted_and_one_that_changes_is_not(
     scores = read_scores(scored.path)
     assert scores is not None
     assert scores.cascading is not None
-    ranks = {"grad-cam": ((0.9,), (0.1,)), "gradient": ((0.1,), (0.0,)), "cam": ((0.1,), (0.8,))}
+    ranks = {"grad-cam": ((0.9,), (-0.001,)), "gradient": ((0.1,), (0.0,)), "cam": ((0.1,), (0.8,))}
     told = replace(scores, cascading=replace(scores.cascading, ranks=ranks))
     section = forgetting_section(scored.path, told)
     assert section is not None
     first, second, third = section.strips
     assert [strip.is_doubtful for strip in section.strips] == [True, False, False]
-    assert "shows the image more than what was learnt" in first.sentence
+    assert "here it shows the image more than what was learnt" in first.sentence
     assert "changes as soon as the deciding layers forget, as it must" in second.sentence
     assert "comes back when others do" in third.sentence
-    assert [shown.words for shown in first.pictures] == ["", "correlation 0.90", "correlation 0.10"]
+    assert [shown.words for shown in first.pictures] == ["", "correlation 0.90", "correlation 0.00"]
     assert section.steps == ("as it is", "dense", "and conv")
     assert forgetting_section(scored.path / "nowhere", told) is None
 

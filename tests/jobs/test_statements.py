@@ -11,7 +11,13 @@ from tests.conftest import MakeImageFolder
 
 from convoscope import explain
 from convoscope.errors import DataError
-from convoscope.explain.statements import on_the_thing, oriented_filters, separable
+from convoscope.explain.statements import (
+    on_the_thing,
+    oriented_filters,
+    separable,
+    shift_similarities,
+    shift_tolerant,
+)
 from convoscope.jobs.statements import of_scores, statements_of
 from convoscope.jobs.train import train
 from convoscope.jobs.trained import trained_network
@@ -45,7 +51,20 @@ def test_what_is_said_is_computed_from_all_test_images(run: Run) -> None:
     moved = [one for one in said if one.about == "shift"]
     assert moved[0].layer == "conv1"
     assert all(one.figure.value is not None and 0 < one.figure.value <= 1 for one in moved)
-    assert {one.pixels for one in moved} == {3}
+    assert {tuple(shift.pixels for shift in one.shifts) for one in moved} == {(1, 2, 4, 8)}
+    assert moved[0].step == 1
+    assert {one.step for one in moved if network.layer_shapes[one.layer][1:] == ()} <= {None}
+
+
+def test_moved_images_are_the_images_of_the_run_moved(run: Run) -> None:
+    said = statements_of(run, device="cpu")
+    network, predictions = trained_network(run, device="cpu"), run.predictions("test")
+    root = Path(run.record().data["root"])
+    files = [root / name for name in predictions.ids]
+    images = np.stack([np.asarray(Image.open(file)).transpose(2, 0, 1) for file in files])
+    alike = shift_similarities(network, images, ["conv1"], [1, 2, 4, 8])["conv1"]
+    (found,) = [one for one in said if (one.about, one.layer) == ("shift", "conv1")]
+    assert found == shift_tolerant("conv1", alike, [1, 2, 4, 8], 1)
 
 
 def scored(mass: float | None) -> Scored:

@@ -10,7 +10,7 @@ from convoscope.pictures.data_curve import DataCurve, Measured, data_curves
 
 def curve(name: str, *values: float) -> DataCurve:
     points = [
-        Measured(per_class=5.0 * 2**k, value=v, low=v - 0.1, high=min(1.0, v + 0.1))
+        Measured(at=5.0 * 2**k, value=v, low=v - 0.1, high=min(1.0, v + 0.1))
         for k, v in enumerate(values)
     ]
     return DataCurve(name=name, points=points, colour="blue")

@@ -27,11 +27,22 @@ _RANDOM_FILTERS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shifted:
+    """How alike a layer's output is when the image moves by so many pixels."""
+
+    pixels: int
+    figure: Figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """A figure with its interval over ``count`` filters or images, and what it means.
 
     ``chance`` is what would be found where there is nothing to find, ``None`` where that has no
-    meaning. ``pixels`` is how far images were shifted, 0 where they were not.
+    meaning. ``pixels`` is how far images were shifted for the figure, 0 where they were not;
+    ``shifts`` are the figures for that and for other distances, nearest first. ``step`` is how many
+    pixels of the image lie between two cells of the layer, ``None`` where it has no cells or they
+    are not known.
     """
 
     about: str
@@ -41,10 +52,12 @@ class Statement:
     count: int
     sentence: str
     pixels: int = 0
+    shifts: tuple[Shifted, ...] = ()
+    step: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return asdict(self)
+        return {**asdict(self), "shifts": [asdict(each) for each in self.shifts]}
 
 
 class Orientations(NamedTuple):
@@ -148,36 +161,51 @@ def shifted(images: Array, down: int, right: int) -> Array:
 
 
 def shift_similarities(
-    network: Network, images: Array, layers: Sequence[str], pixels: int
+    network: Network, images: Array, layers: Sequence[str], distances: Sequence[int]
 ) -> Mapping[str, FloatArray]:
-    """Per layer how alike its output is when an image is moved: the cosine (N,) with that of the
-    image in place, cell by cell, the mean over the four directions. 1 where both are nothing.
+    """Per layer how alike its output is when an image is moved by so many pixels: (D, N), the
+    cosine with that of the image in place, cell by cell, the mean over the four directions. 1 where
+    both are nothing.
     """
     place = _outputs(network, images, layers)
-    found = {name: np.zeros(len(images)) for name in place}
-    for down, right in ((pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels)):
-        for name, values in _outputs(network, shifted(images, down, right), layers).items():
-            found[name] += _cosine(place[name], values) / 4
+    found = {name: np.zeros((len(distances), len(images))) for name in place}
+    for row, pixels in enumerate(distances):
+        for down, right in ((pixels, 0), (-pixels, 0), (0, pixels), (0, -pixels)):
+            moved = _outputs(network, shifted(images, down, right), layers)
+            for name, values in moved.items():
+                found[name][row] += _cosine(place[name], values) / 4
     return found
 
 
-def shift_tolerant(layer: str, similarities: FloatArray, pixels: int) -> Statement:
-    """How much of a layer's output survives when the image moves: the mean of its similarities
-    (N,), with a bootstrap interval over images.
+def shift_tolerant(
+    layer: str, similarities: FloatArray, distances: Sequence[int], step: int | None = None
+) -> Statement:
+    """How much of a layer's output survives when the image moves by the middle one of D distances
+    in pixels: the mean of its similarities (D, N), with a bootstrap interval over images; and the
+    same for all of them.
     """
-    figure = mean_figure(similarities)
+    shifts = tuple(
+        Shifted(pixels=pixels, figure=mean_figure(row))
+        for pixels, row in zip(distances, similarities, strict=True)
+    )
+    middle = shifts[len(shifts) // 2]
+    pixels, figure = middle.pixels, middle.figure
     value = 0.0 if figure.value is None else figure.value
     how = "hardly notices" if value >= 0.95 else "partly notices" if value >= 0.7 else "follows"
+    others = [s for s in (shifts[0], shifts[-1]) if s.pixels != pixels]
+    words = " and ".join(f"{s.figure.value or 0.0:.2f} at {s.pixels}" for s in others)
     return Statement(
         about="shift",
         layer=layer,
         figure=figure,
         chance=None,
-        count=len(similarities),
+        count=similarities.shape[1],
         pixels=pixels,
+        shifts=shifts,
+        step=step,
         sentence=f"When the image moves by {pixels} pixel{'s' * (pixels != 1)}, {layer} {how} it: "
         f"its output keeps a similarity of {value:.2f} to what it was, where 1 is the same "
-        f"({_between(figure, as_share=False)}).",
+        f"({_between(figure, as_share=False)}){'; ' * bool(words)}{words}.",
     )
 
 

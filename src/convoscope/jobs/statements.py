@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from convoscope.architecture.receptive_field import receptive_field
 from convoscope.arrays import Array, FloatArray, IntArray, generator
 from convoscope.errors import SettingsError
 from convoscope.explain.filters import convolutions
@@ -30,7 +32,13 @@ from convoscope.runs.explanation_scores import read_scores
 IMAGES: Final = 200
 """At most so many images are measured on, as many of each class as can be."""
 
-_LAYERS, _PIXELS, _BATCH = 8, 3, 16
+SHIFTED: Final = 64
+"""At most so many of them are moved too."""
+
+DISTANCES: Final = (1, 2, 4, 8)
+"""By so many pixels, as far as half an image goes."""
+
+_LAYERS, _BATCH = 8, 16
 
 
 def statements_of(
@@ -106,19 +114,46 @@ def _of_layers(
 ) -> list[Statement]:
     layers = _layers(network)
     features: dict[str, list[FloatArray]] = {layer: [] for layer in layers}
-    alike: dict[str, list[FloatArray]] = {layer: [] for layer in layers}
     for start in range(0, len(images), _BATCH):
         batch = images[start : start + _BATCH]
         with network.trace(batch, layers=layers, wrt=()) as trace:
             for layer in layers:
                 found = trace.activations[layer]
                 features[layer].append(found.reshape(*found.shape[:2], -1).mean(axis=2))
-        for layer, values in shift_similarities(network, batch, layers, _PIXELS).items():
-            alike[layer].append(values)
-        progress("measuring", min(start + _BATCH, len(images)), len(images))
+        progress("measuring layers", min(start + _BATCH, len(images)), len(images))
     apart = [separable(name, np.concatenate(found), labels) for name, found in features.items()]
-    moved = [shift_tolerant(name, np.concatenate(s), _PIXELS) for name, s in alike.items()]
-    return [*apart, *moved]
+    return [*apart, *_of_shifts(network, images, layers, progress)]
+
+
+def _of_shifts(
+    network: Network, images: Array, layers: Sequence[str], progress: Progress
+) -> list[Statement]:
+    """Of a few of the images: every distance asks for four more passes."""
+    few = images[np.linspace(0, len(images) - 1, min(SHIFTED, len(images))).round().astype(int)]
+    side = min(images.shape[2:])
+    distances = [pixels for pixels in DISTANCES if 2 * pixels <= side] or [1]
+    alike: dict[str, list[FloatArray]] = {layer: [] for layer in layers}
+    for start in range(0, len(few), _BATCH):
+        batch = few[start : start + _BATCH]
+        for layer, values in shift_similarities(network, batch, layers, distances).items():
+            alike[layer].append(values)
+        progress("moving images", min(start + _BATCH, len(few)), len(few))
+    steps = _steps(network)
+    return [
+        shift_tolerant(name, np.concatenate(found, axis=1), distances, steps.get(name))
+        for name, found in alike.items()
+    ]
+
+
+def _steps(network: Network) -> dict[str, int]:
+    """How many pixels lie between two cells of each layer that has cells."""
+    fields = receptive_field(network.architecture)
+    shapes = network.layer_shapes
+    return {
+        name: max(field.jump)
+        for name, field in fields.items()
+        if name in shapes and len(shapes[name]) == 3 and field.jump is not None
+    }
 
 
 def _layers(network: Network) -> tuple[str, ...]:

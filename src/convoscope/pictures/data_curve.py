@@ -1,10 +1,13 @@
-"""Accuracy against the number of images of each class: a line and a band per way of training."""
+"""A share against a number that doubles, such as accuracy against the images of each class: a line
+and a band for each of several things.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from markupsafe import Markup
 
@@ -20,9 +23,9 @@ _ROOM = 0.06
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """A share of right images at ``per_class`` images of each class, with its interval."""
+    """A share with its interval, ``at`` a number such as that of the images of each class."""
 
-    per_class: float
+    at: float
     value: float
     low: float
     high: float
@@ -30,7 +33,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataCurve:
-    """A way of training; ``points`` in the order of their images."""
+    """One of the things; ``points`` from left to right."""
 
     name: str
     points: Sequence[Measured]
@@ -38,24 +41,41 @@ class DataCurve:
     is_dashed: bool = False
 
 
-def data_curves(curves: Sequence[DataCurve]) -> Markup:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """What the axes show, the whole in words, before its figures, and how a value is written."""
+
+    across: str
+    up: str
+    label: str
+    written: Callable[[float], str] = percent
+
+
+IMAGES: Final = Words(
+    across="training images of each class (log scale)",
+    up="validation accuracy",
+    label="Accuracy against images of each class",
+)
+
+
+def data_curves(curves: Sequence[DataCurve], words: Words = IMAGES) -> Markup:
     """Every way on one logarithmic axis, each named at its end, over the band of its interval."""
     across, up = _scales(curves)
-    ticks = sorted({point.per_class for curve in curves for point in curve.points})
+    ticks = sorted({point.at for curve in curves for point in curve.points})
     axes = draw_axes(
         _FRAME,
         across,
         up,
         across_ticks=_apart(ticks, across),
         up_ticks=even_ticks(up.low, up.high, 5),
-        across_label="training images of each class (log scale)",
-        up_label="validation accuracy",
+        across_label=words.across,
+        up_label=words.up,
         across_written=lambda value: plain(float(f"{value:.3g}")),
-        up_written=percent,
+        up_written=words.written,
     )
     said = "; ".join(
         f"{curve.name} "
-        + ", ".join(f"{percent(p.value)} with {p.per_class:.3g}" for p in curve.points)
+        + ", ".join(f"{words.written(p.value)} with {p.at:.3g}" for p in curve.points)
         for curve in curves
     )
     return picture(
@@ -65,14 +85,14 @@ def data_curves(curves: Sequence[DataCurve]) -> Markup:
         *(_band(curve, across, up) for curve in curves if len(curve.points) > 1),
         *(_line(curve, across, up) for curve in curves),
         *_names(curves, across, up),
-        label=f"Accuracy against images of each class: {said}",
+        label=f"{words.label}: {said}",
         class_="chart data-curves",
     )
 
 
 def _scales(curves: Sequence[DataCurve]) -> tuple[Scale, Scale]:
     known = [point for curve in curves for point in curve.points]
-    few, many = min(p.per_class for p in known), max(p.per_class for p in known)
+    few, many = min(p.at for p in known), max(p.at for p in known)
     if few == many:
         few, many = few / 2, many * 2
     start, end = _FRAME.left + 12, _FRAME.right
@@ -95,14 +115,14 @@ def _apart(ticks: Sequence[float], across: Scale) -> list[float]:
 
 
 def _band(curve: DataCurve, across: Scale, up: Scale) -> Markup:
-    upper = [(across(p.per_class), up(p.high)) for p in curve.points]
-    lower = [(across(p.per_class), up(p.low)) for p in reversed(curve.points)]
+    upper = [(across(p.at), up(p.high)) for p in curve.points]
+    lower = [(across(p.at), up(p.low)) for p in reversed(curve.points)]
     steps = "L".join(f"{number(x)} {number(y)}" for x, y in (*upper, *lower))
     return element("path", d=f"M{steps}Z", class_=f"shade {curve.colour}")
 
 
 def _line(curve: DataCurve, across: Scale, up: Scale) -> Markup:
-    places = [(across(p.per_class), up(p.value)) for p in curve.points]
+    places = [(across(p.at), up(p.value)) for p in curve.points]
     steps = "L".join(f"{number(x)} {number(y)}" for x, y in places)
     dashes = " dashes" if curve.is_dashed else ""
     path = element("path", d=f"M{steps}", class_=f"curve {curve.colour}{dashes}")
@@ -119,6 +139,6 @@ def _names(curves: Sequence[DataCurve], across: Scale, up: Scale) -> list[Markup
         curve = curves[place]
         y = max(height - room, last + _LABEL_GAP)
         last = y
-        x = across(curve.points[-1].per_class) + 10
+        x = across(curve.points[-1].at) + 10
         parts.append(text(x, y + 4, shortened(curve.name, WIDTH - x), class_=curve.colour))
     return parts

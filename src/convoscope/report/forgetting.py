@@ -75,7 +75,7 @@ def _strips(found: Forgetting, scores: Scores) -> Iterator[Strip]:
     assert scores.cascading is not None, "checked"
     for method, values in found.methods.items():
         ranks = [float(of_images[0]) for of_images in scores.cascading.ranks[method]]
-        words = ["", *(f"correlation {rank:.2f}".replace("-", "\N{MINUS SIGN}") for rank in ranks)]
+        words = ["", *(f"correlation {_signed(rank)}" for rank in ranks)]
         yield Strip(
             title=scores.titles[method],
             sentence=_sentence(ranks),
@@ -87,11 +87,15 @@ def _strips(found: Forgetting, scores: Scores) -> Iterator[Strip]:
         )
 
 
+def _signed(rank: float) -> str:
+    return f"{round(rank, 2) + 0.0:.2f}".replace("-", "\N{MINUS SIGN}")
+
+
 def _sentence(ranks: list[float]) -> str:
     if ranks[0] >= ALIKE:
         return (
-            "The layers that decide have forgotten everything, and the picture is nearly the same: "
-            "it shows the image more than what was learnt."
+            "The deciding layers have forgotten, and the picture stays much the same: here it "
+            "shows the image more than what was learnt."
         )
     if max(ranks) >= ALIKE:
         return "It changes when the deciding layers forget, but comes back when others do."

@@ -65,7 +65,7 @@ def _chart(found: LearningCurves) -> Markup:
 def _measured(point: Point) -> Measured:
     figure = point.validation
     return Measured(
-        per_class=point.per_class,
+        at=point.per_class,
         value=figure.value or 0.0,
         low=figure.low or 0.0,
         high=figure.high or 0.0,

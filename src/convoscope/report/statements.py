@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from markupsafe import Markup
+
 from convoscope.explain.statement_files import read_statements
 from convoscope.explain.statements import Statement
 from convoscope.metrics.intervals import Figure
+from convoscope.pictures.curves import Colour
+from convoscope.pictures.data_curve import DataCurve, Measured, Words, data_curves
 from convoscope.report import wording
 from convoscope.runs.explanation_files import explanations_of
 
@@ -19,6 +24,15 @@ TITLES: Final[Mapping[str, str]] = {
     "shift": "Does it matter where the thing is?",
     "thing": "Is the evidence on the thing?",
 }
+
+
+_COLOURS: Final[tuple[Colour, ...]] = ("blue", "orange", "green", "purple")
+_SHIFTS: Final = Words(
+    across="pixels that the image moves (log scale)",
+    up="similarity of a layer’s output",
+    label="Similarity of layers’ outputs against how far images move",
+    written=lambda value: f"{value:.2f}",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +51,7 @@ class StatedRow:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What was asked, the answers for the first and the last layer, and a row for each; ``of``
-    says what the rows are of.
+    says what the rows are of; ``chart`` shows more than the rows do.
     """
 
     title: str
@@ -45,6 +59,7 @@ class Question:
     rows: tuple[StatedRow, ...]
     has_chance: bool
     of: str
+    chart: Markup | None = None
 
 
 def statements_section(run: Path) -> tuple[Question, ...]:
@@ -69,17 +84,50 @@ def questions(said: tuple[Statement, ...]) -> tuple[Question, ...]:
             rows=tuple(map(_row, found)),
             of="method" if found[0].about == "thing" else "layer",
             has_chance=any(statement.chance is not None for statement in found),
+            chart=_chart(found),
         )
         for title, found in by_title.items()
         if found
     )
 
 
+def _chart(found: Sequence[Statement]) -> Markup | None:
+    """How alike the output of layers spread over the network is against how far images move."""
+    shifting = [statement for statement in found if len(statement.shifts) > 1]
+    if not shifting:
+        return None
+    few = np.linspace(0, len(shifting) - 1, min(len(_COLOURS), len(shifting))).round().astype(int)
+    curves = [
+        DataCurve(
+            name=_with_step(shifting[place], "{layer} (1 : {step})"),
+            colour=colour,
+            points=[
+                Measured(
+                    at=float(shift.pixels),
+                    value=shift.figure.value or 0.0,
+                    low=shift.figure.low or 0.0,
+                    high=shift.figure.high or 0.0,
+                )
+                for shift in shifting[place].shifts
+            ],
+        )
+        for place, colour in zip(few, _COLOURS, strict=False)
+    ]
+    return data_curves(curves, _SHIFTS)
+
+
+def _with_step(statement: Statement, words: str = "{layer}, a cell per {step} px") -> str:
+    """The layer, and how far its cells are apart where pooling has moved them so."""
+    if statement.step is None or statement.step < 2:
+        return statement.layer
+    return words.format(layer=statement.layer, step=statement.step)
+
+
 def _row(statement: Statement) -> StatedRow:
     is_share = statement.about != "shift"
     value = statement.figure.value
     return StatedRow(
-        layer=statement.layer,
+        layer=_with_step(statement),
         value=_said(value, is_share),
         interval=_interval(statement.figure, is_share),
         chance=_said(statement.chance, is_share),
