@@ -211,6 +211,18 @@ def test_on_paper_every_split_is_there_and_controls_are_not(
         assert page.pdf(format="A4").startswith(b"%PDF")
 
 
+@pytest.mark.parametrize("chosen", [None, "dark"])
+def test_paper_is_light_whatever_the_screen_is(
+    browser: Browser, plain_run: Run, chosen: str | None
+) -> None:
+    with opened(browser, plain_run) as page:
+        page.emulate_media(media="print", color_scheme="dark")
+        if chosen:
+            page.evaluate("theme => { document.documentElement.dataset.theme = theme }", chosen)
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert paper == _rgb(COLOURS["light"]["paper"])
+
+
 def test_everything_can_be_reached_from_the_keyboard_and_has_a_name(
     browser: Browser, plain_run: Run
 ) -> None:

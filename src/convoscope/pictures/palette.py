@@ -97,15 +97,20 @@ def variables(theme: Theme) -> str:
 
 
 def theme_style() -> str:
-    """CSS that follows the system's theme unless ``data-theme`` on the root says otherwise."""
+    """CSS that follows the system's theme unless ``data-theme`` on the root says otherwise.
+
+    Paper is light, whatever the screen is.
+    """
     return "\n".join(
         [
             f":root {{ color-scheme: light; {variables('light')} }}",
-            "@media (prefers-color-scheme: dark) {",
+            "@media screen and (prefers-color-scheme: dark) {",
             f"  :root {{ color-scheme: dark; {variables('dark')} }}",
             "}",
             f":root[data-theme=light] {{ color-scheme: light; {variables('light')} }}",
-            f":root[data-theme=dark] {{ color-scheme: dark; {variables('dark')} }}",
+            "@media screen {",
+            f"  :root[data-theme=dark] {{ color-scheme: dark; {variables('dark')} }}",
+            "}",
         ]
     )
 
