@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.measure import Measurement
 from tests.cli.conftest import Convoscope
 from tests.conftest import draw_folder
 from tests.jobs.conftest import Install
 from tests.jobs.conftest import install as install  # the fixture
+from tests.report.test_ladder_page import found as found  # the fixture
 
-from convoscope.cli.climbing import Said
+from convoscope.cli.climbing import Said, _accuracies, _costs
+from convoscope.runs.ladder import Ladder
 
 
 @pytest.fixture
@@ -112,3 +117,20 @@ def test_the_words_of_a_ladder_are_its_command() -> None:
     runs = ("--from", "runs/c-1", "--from", "runs/d-1")
     words = ("--backbone", "a, b", "--seeds", "2", "--budget", "5m", *runs, "--climb-all")
     assert said.words() == words
+
+
+def test_the_tables_fit_a_terminal_of_80_columns(found: Ladder) -> None:
+    long = tuple(
+        replace(
+            rung,
+            planned=replace(rung.planned, backbone="squeezenet1_0"),
+            parameters=143_667_240,
+            learnt=143_667_240,
+            seconds=59 * 60.0,
+        )
+        for rung in found.rungs
+    )
+    console = Console(width=200)
+    for table_of in (_accuracies, _costs):
+        table = table_of(replace(found, rungs=long))
+        assert Measurement.get(console, console.options, table).maximum <= 80

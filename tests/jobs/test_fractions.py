@@ -12,13 +12,14 @@ from tests.jobs.conftest import Install
 
 from convoscope.arrays import FloatArray, generator
 from convoscope.errors import RunError, SettingsError
-from convoscope.jobs.fractions import AskedCurves, learning_curves, resume
+from convoscope.jobs.fractions import AskedCurves, _ways, learning_curves, resume
 from convoscope.jobs.fractions_compare import compare, errors_halved
 from convoscope.jobs.fractions_draw import drawn, fractions_of
 from convoscope.jobs.ladder_plan import Asked
 from convoscope.jobs.ladder_trainings import Watching
 from convoscope.jobs.prepare import prepare
 from convoscope.jobs.settings import request
+from convoscope.jobs.train import train
 from convoscope.runs import Run
 
 NET = """\
@@ -153,3 +154,20 @@ def test_errors_that_do_not_fall_say_nothing(
     assert errors_halved([10, 20, 40], falling(0.0)) is None
     assert errors_halved([10, 20], falling(0.5)[:2]) is None
     assert errors_halved([10, 20, 40], [np.ones((1, 50))] * 3) is None
+
+
+def test_a_network_of_one_s_own_is_a_way_beside_scratch(
+    tmp_path: Path, shapes_folder: Path, net: Path
+) -> None:
+    own = train(shapes_folder, model=net, epochs=1, engine="numpy", out=tmp_path / "own-1")
+    asked = AskedCurves(
+        fractions=(0.5, 1.0),
+        model=str(net),
+        ladder=Asked(runs=(str(own.path),), strategies=("last", "last:2"), seeds=1),
+    )
+    (scratch, _), *tuned = _ways(asked, shapes_folder, None, {"engine": "numpy"})
+    assert scratch.settings["tune"] is None
+    assert [way.title for way, _ in tuned] == ["own-1 last", "own-1 last:2"]
+    for way, asked_of in tuned:
+        assert way.settings["from_run"] == asked_of.from_run == str(own.path)
+        assert way.settings["backbone"] is None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from convoscope.cli import tables
 from convoscope.cli.failures import INTERRUPTED
 from convoscope.cli.interrupt import Stopper, stopping_on_ctrl_c
@@ -19,7 +21,7 @@ from convoscope.jobs.ladder_trainings import Watching
 from convoscope.jobs.side_by_side import Moved, News
 from convoscope.report import fractions_page, ladder_page
 from convoscope.runs import Run, open_run
-from convoscope.runs.ladder import Ladder
+from convoscope.runs.ladder import Ladder, Rung
 from convoscope.runs.learning_curve import LEARNING_CURVE, LearningCurves
 
 _LOOK = 1000  # a bar of whole numbers for parts of epochs
@@ -189,30 +191,9 @@ class _Progress:
 
 
 def show_ladder(found: Ladder) -> None:
-    """Print the table and the sentences."""
-    level = f"{found.level:.0%} interval"
-    table = tables.plain_table(
-        *("", "rung", "val. accuracy", level, "test accuracy", level, "sd of seeds"),
-        *("learnt", "of parameters", "training", "features", "peak memory"),
-        left=2,
-    )
-    for rung in found.rungs:
-        mark = "*" if rung.number == found.recommended else ""
-        table.add_row(
-            f"{rung.number}{mark}",
-            rung.title,
-            tables.number(rung.validation),
-            tables.interval(rung.validation),
-            "-" if rung.test is None else tables.number(rung.test),
-            "-" if rung.test is None else tables.interval(rung.test),
-            "-" if rung.spread is None else f"{rung.spread.sd:.4f}",
-            f"{rung.learnt:,}",
-            f"{rung.parameters:,}",
-            duration(rung.seconds),
-            duration(rung.feature_seconds),
-            "-" if rung.peak_memory is None else f"{rung.peak_memory / 2**20:,.0f} MiB",
-        )
-    tables.out().print(table)
+    """Print the tables and the sentences."""
+    for table in (_accuracies(found), _costs(found)):
+        tables.out().print(table)
     for step in found.steps:
         tables.say(step.sentence)
     for each in found.not_climbed:
@@ -222,27 +203,67 @@ def show_ladder(found: Ladder) -> None:
         tables.say(f"note: {note}")
 
 
-def show_curves(found: LearningCurves) -> None:
-    """Print the table and the sentences."""
+def _accuracies(found: Ladder) -> Table:
+    """How right each rung is; narrow enough for 80 columns."""
     level = f"{found.level:.0%} interval"
-    table = tables.plain_table(
-        *("way", "part", "images", "a class", "val. accuracy", level, "test accuracy"),
-        *("sd of seeds", "time"),
-    )
+    table = _numbers("", "rung", "validation", level, "test", level, left=2)
+    for rung in found.rungs:
+        table.add_row(
+            _mark(found, rung),
+            rung.title,
+            tables.number(rung.validation),
+            tables.interval(rung.validation),
+            "-" if rung.test is None else tables.number(rung.test),
+            "-" if rung.test is None else tables.interval(rung.test),
+        )
+    return table
+
+
+def _costs(found: Ladder) -> Table:
+    """What each rung cost, and how far its seeds lie apart."""
+    names = ("training", "features", "peak memory", "sd of seeds")
+    table = _numbers("", "learnt", "of parameters", *names)
+    for rung in found.rungs:
+        table.add_row(
+            _mark(found, rung),
+            f"{rung.learnt:,}",
+            f"{rung.parameters:,}",
+            duration(rung.seconds),
+            duration(rung.feature_seconds),
+            "-" if rung.peak_memory is None else f"{rung.peak_memory / 2**20:,.0f} MiB",
+            "-" if rung.spread is None else f"{rung.spread.sd:.4f}",
+        )
+    return table
+
+
+def _mark(found: Ladder, rung: Rung) -> str:
+    """The rung's number, with a star at the recommended one."""
+    return f"{rung.number}{'*' if rung.number == found.recommended else ''}"
+
+
+def _numbers(*columns: str, left: int = 1) -> Table:
+    """A table in which words may take a second line, and numbers never do."""
+    table = tables.plain_table(*columns, left=left)
+    for column in table.columns[left:]:
+        column.no_wrap = True
+    return table
+
+
+def show_curves(found: LearningCurves) -> None:
+    """Print a table of each way, and the sentences."""
+    level = f"{found.level:.0%} interval"
     for curve in found.curves:
+        table = _numbers(curve.way.title, "validation", level, "test", "sd", "time")
         for point in curve.points:
             table.add_row(
-                curve.way.title,
-                f"{point.fraction:g}",
-                f"{point.images:,}",
-                f"{point.per_class:.3g}",
+                f"{point.images:,} images, {point.per_class:.3g} a class",
                 tables.number(point.validation),
                 tables.interval(point.validation),
                 "-" if point.test is None else tables.number(point.test),
                 "-" if point.spread is None else f"{point.spread.sd:.4f}",
                 duration(point.seconds),
             )
-    tables.out().print(table)
+        tables.out().print(table)
     for curve in found.curves:
         tables.say(curve.sentence)
     tables.say(found.sentence)
