@@ -232,6 +232,7 @@ def test_a_neuron_that_no_pixel_moves_is_not_called_silent() -> None:
     (silent,) = image.facts.neurons
     stuck = replace(silent, value=6.0, exact=Box(0, 0, 8, 8))
     moved = replace(stuck, value=5.0, effective=Box(1, 1, 3, 4))
+    near = replace(moved, exact=Box(1, 1, 3, 4))
     facts = replace(image.facts, neurons=(stuck, moved))
     gradients = np.stack([np.zeros((1, 8, 8)), np.full((1, 8, 8), 0.5)])
     (group,) = neuron_groups(replace(image, facts=facts, gradients=gradients))
@@ -243,6 +244,8 @@ def test_a_neuron_that_no_pixel_moves_is_not_called_silent() -> None:
     assert [neuron.is_silent for neuron in group.neurons] == [False, False]
     assert [neuron.patch.title for neuron in group.neurons] == ["close up", "what counts"]
     assert group.neurons[0].gradient.words == "nothing: no pixel could"
+    (alone,) = neuron_groups(replace(image, facts=replace(facts, neurons=(near,))))
+    assert alone.neurons[0].patch.title == "close up"  # all that is seen counts
 
 
 def test_the_close_up_is_the_exact_patch_unless_that_is_most_of_the_picture() -> None:

@@ -131,7 +131,7 @@ def _shown(image: ExplainedImage, place: int, rank: int) -> ShownNeuron:
         patch=_part(
             picture,
             box,
-            "what counts" if box == neuron.effective else "close up",
+            "what counts" if box == neuron.effective != neuron.exact else "close up",
             f"{box.bottom - box.top} × {box.right - box.left} pixels",
         ),
         gradient=_gradient(image, place, box),
