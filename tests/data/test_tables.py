@@ -219,6 +219,7 @@ def test_rows_that_repeat_count_once(tmp_path: Path) -> None:
     dataset = read_table(write(tmp_path, "path,label", *rows))
     assert len(dataset) == 4
     assert dataset.notes == ("2 rows repeat an earlier one and count once (line 6, line 7)",)
+    assert dataset.place == str(tmp_path / "pets.csv")
     once = read_table(write(tmp_path, "path,label", *rows[:-1]))
     assert once.notes == ("1 row repeats an earlier one and counts once (line 6)",)
 

@@ -294,6 +294,20 @@ def test_too_many_runs_and_a_split_that_was_never_predicted(runs: tuple[Run, Run
     )
 
 
+def test_a_run_of_several_seeds_has_no_test_predictions_of_its_own(
+    runs: tuple[Run, Run, Run], tmp_path: Path
+) -> None:
+    several = Run(tmp_path / "several")
+    several.write_record(replace(runs[0].record(), kind="seeds", parts=("seeds/0", "seeds/1")))
+    with pytest.raises(RunError) as error:
+        compare([runs[0], several])
+    assert str(error.value) == (
+        f"{several.path}: a comparison on 'test' needs saved predictions for it, this run has "
+        "none: choose another --split, or name one of its 2 trainings, such as "
+        f"{several.path / 'seeds/0'}"
+    )
+
+
 def test_a_split_without_labels_cannot_be_compared(
     runs: tuple[Run, Run, Run], tmp_path: Path
 ) -> None:

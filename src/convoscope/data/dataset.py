@@ -25,6 +25,7 @@ class Dataset:
     """N labelled images.
 
     Either ``files`` (image files, any size and format) or ``pixels`` (N, H, W, C) uint8 is there.
+    ``root`` is the folder that files are named from, ``source`` the file that lists them, if any.
     ``ids`` name the images for people: the path below the data folder, or ``digits/0042``.
     ``labels`` per head (N,) int64, -1 where not known; ``class_names`` per head.
     ``given_split`` per image, where the source comes already split; ``groups`` per image names
@@ -39,6 +40,7 @@ class Dataset:
     ids: tuple[str, ...]
     labels: Mapping[str, IntArray]
     class_names: Mapping[str, tuple[str, ...]]
+    source: Path | None = None
     files: tuple[Path, ...] | None = None
     pixels: ByteArray | None = None
     given_split: tuple[SplitName, ...] | None = None
@@ -52,7 +54,8 @@ class Dataset:
     @property
     def place(self) -> str:
         """Where the data is, as an error says it."""
-        return self.name if self.root is None else str(self.root)
+        where = self.source or self.root
+        return self.name if where is None else str(where)
 
 
 def take(dataset: Dataset, rows: IntArray) -> Dataset:

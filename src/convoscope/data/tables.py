@@ -70,6 +70,7 @@ def read_table(
     return Dataset(
         name=name or path.stem,
         root=folder,
+        source=path,
         ids=ids,
         labels={head: indices for head, (indices, _) in heads.items()},
         class_names={head: names for head, (_, names) in heads.items()},

@@ -89,10 +89,13 @@ def _check_runs(runs: Sequence[Run]) -> None:
 
 def _predictions(run: Run, split: str) -> Predictions:
     if split not in run.splits():
+        parts = run.record().parts
+        remedy = f"make them with  convoscope evaluate {run.path}"
+        if parts:
+            remedy = f"name one of its {len(parts)} trainings, such as {run.path / parts[0]}"
         raise RunError(
             f"{run.path}: a comparison on {split!r} needs saved predictions for it, this run has "
-            f"{', '.join(run.splits()) or 'none'}: choose another --split, or make them with  "
-            f"convoscope evaluate {run.path}"
+            f"{', '.join(run.splits()) or 'none'}: choose another --split, or {remedy}"
         )
     return run.predictions(split)
 
