@@ -106,7 +106,7 @@ def plain(case: Case) -> Epoch:
     images, labels = _floats(case)
     dataset = torch.utils.data.TensorDataset(images, labels)
     loader = torch.utils.data.DataLoader(dataset, batch_size=case.batch, shuffle=True)
-    module, loss = _module(case), torch.nn.CrossEntropyLoss()
+    module, loss = torch_network(case), torch.nn.CrossEntropyLoss()
     optimiser = torch.optim.Adam(module.parameters(), lr=RATE)
 
     def epoch() -> float:
@@ -128,7 +128,7 @@ def tuned(case: Case) -> Epoch:
 
     images, labels = _floats(case)
     images = images.contiguous(memory_format=torch.channels_last)
-    module = _module(case).to(memory_format=torch.channels_last)
+    module = torch_network(case).to(memory_format=torch.channels_last)
     optimiser = torch.optim.Adam(module.parameters(), lr=RATE, fused=True)
 
     def epoch() -> torch.Tensor:
@@ -145,15 +145,12 @@ def tuned(case: Case) -> Epoch:
 
 
 def keras(case: Case) -> Epoch:
-    """``fit`` on float arrays, channels last as Keras has them; TensorFlow if it is there."""
-    has_tensorflow = importlib.util.find_spec("tensorflow") is not None
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow" if has_tensorflow else "torch")
-    from keras import Sequential, layers, optimizers
+    """``fit`` on float arrays, channels last as Keras has them."""
+    network = keras_network(case)
+    from keras import optimizers
 
     pixels, labels = data(case)
     images = pixels.astype(np.float32) / 255
-    made = [_keras_layer(layers, layer) for layer in _layers(case)]
-    network = Sequential([layers.Input(images.shape[1:]), *made, layers.Softmax()])
     network.compile(optimizers.Adam(RATE), "sparse_categorical_crossentropy")
     return lambda: network.fit(images, labels, batch_size=case.batch, epochs=1, verbose=0)
 
@@ -161,6 +158,10 @@ def keras(case: Case) -> Epoch:
 def fastai(case: Case) -> Epoch:
     """A ``Learner`` over the float tensors."""
     import torch
+
+    from convoscope.engines.torch.torchvision_import import import_timm
+
+    import_timm()  # with it comes the cure of a torchvision built for another PyTorch
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner
 
@@ -168,7 +169,7 @@ def fastai(case: Case) -> Epoch:
     dataset = torch.utils.data.TensorDataset(images, labels)
     loader = torch.utils.data.DataLoader(dataset, batch_size=case.batch, shuffle=True)
     both = DataLoaders(loader, loader)
-    learner = Learner(both, _module(case), loss_func=torch.nn.CrossEntropyLoss())
+    learner = Learner(both, torch_network(case), loss_func=torch.nn.CrossEntropyLoss())
 
     def epoch() -> None:
         with learner.no_bar(), learner.no_logging():
@@ -205,7 +206,7 @@ def _layers(case: Case) -> list[Any]:
     return [*case.architecture.layers, *case.architecture.heads[0].layers]
 
 
-def _module(case: Case) -> torch.nn.Module:
+def torch_network(case: Case) -> torch.nn.Module:
     """The network as PyTorch's own modules."""
     from torch import nn
 
@@ -230,6 +231,24 @@ def _module(case: Case) -> torch.nn.Module:
         if getattr(layer, "activation", None) == "relu":
             modules.insert(width, nn.ReLU())
     return nn.Sequential(*modules)
+
+
+def keras_backend() -> str:
+    """What Keras computes with: TensorFlow if it is there, or what ``KERAS_BACKEND`` says."""
+    has_tensorflow = importlib.util.find_spec("tensorflow") is not None
+    return os.environ.get("KERAS_BACKEND", "tensorflow" if has_tensorflow else "torch")
+
+
+def keras_network(case: Case, *, scale: float = 1.0) -> Any:
+    """The network as Keras has it, of images (H, W, C) whose values ``scale`` makes [0, 1]."""
+    os.environ["KERAS_BACKEND"] = keras_backend()
+    from keras import Sequential, layers
+
+    channels, height, width = case.architecture.input_shape
+    before = [layers.Input((height, width, channels))]
+    before += [layers.Rescaling(scale)] if scale != 1 else []
+    made = [_keras_layer(layers, layer) for layer in _layers(case)]
+    return Sequential([*before, *made, layers.Softmax()])
 
 
 def _keras_layer(layers: Any, layer: Any) -> Any:

@@ -111,7 +111,7 @@ def test_what_is_about_to_happen_is_said() -> None:
     begun = Begun(
         run=Run(Path("out")),
         plan=plan,
-        trainings=6,
+        costs={f"variants/{name}": 1.0 for name in "abcdef"},
         variants=2,
         room=Room(jobs=2, threads=1),
         seconds=125.0,
@@ -123,4 +123,6 @@ def test_what_is_about_to_happen_is_said() -> None:
     ]
     task = Task(name="variants/a/0", out=Path("out"), settings=None)
     ended = Ended(task=task, status="failed", reason="it broke")
-    assert ended_line(ended, 3, 6) == "3/6  a/0  failed: it broke"
+    assert ended_line(ended, 1, 6, None) == "1/6  a/0  failed: it broke"
+    assert ended_line(ended, 3, 6, 62.0) == "3/6  a/0  failed: it broke, about 1 min 02 s left"
+    assert ended_line(ended, 6, 6, 0.0) == "6/6  a/0  failed: it broke"

@@ -1,4 +1,4 @@
-"""How many trainings have room, and about how long they take."""
+"""How many trainings have room side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from convoscope.data.sources import open_dataset
 from convoscope.errors import SettingsError
 from convoscope.jobs import vary_room
 from convoscope.jobs.settings import request
-from convoscope.jobs.vary_estimate import estimated_seconds
 from convoscope.jobs.vary_resolve import Resolved, resolved
 from convoscope.jobs.vary_room import Room, asked_jobs, room
 from convoscope.runs.variations import PlannedVariant
@@ -54,12 +53,3 @@ def test_memory_limits_how_many_run_at_once(
     assert room(None, [variant], trainings=20, device="cpu").jobs == 1
     monkeypatch.setattr(vary_room, "_free_bytes", lambda: None)
     assert room(None, [variant], trainings=20, device="cpu").jobs == 8
-
-
-def test_twice_the_seeds_take_twice_as_long_and_two_at_a_time_half(variant: Resolved) -> None:
-    one, two = (Room(jobs=jobs, threads=1) for jobs in (1, 2))
-    alone = estimated_seconds([variant], images=10_000, seeds=1, room=one)
-    assert alone > 4
-    assert estimated_seconds([variant], images=10_000, seeds=2, room=two) == pytest.approx(
-        alone, rel=0.5
-    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from convoscope.experiments.shipped import variations_file
 from convoscope.jobs.side_by_side import Ended, Moved, News
 from convoscope.jobs.vary import resume, vary
 from convoscope.jobs.vary_compare import compare
+from convoscope.jobs.vary_estimate import seconds_left
 from convoscope.jobs.vary_space import Space, from_sets, joined, read_space
 from convoscope.jobs.vary_trainings import Begun, Watching
 from convoscope.report import vary_page, wording
@@ -133,13 +135,16 @@ class _Progress:
 
     def __init__(self, show: Display, stopper: Stopper, *, has_bar: bool) -> None:
         self._show, self._stopper, self._has_bar = show, stopper, has_bar
-        self._total = self._ended = 0
+        self._ended = 0
+        self._costs: Mapping[str, float] = {}
         self._shares: dict[str, float] = {}
+        self._began = time.perf_counter()
 
     def begun(self, begun: Begun) -> None:
         """Say how much there is to do, and what cannot be done."""
         self._stopper.is_training = True
-        self._total = begun.trainings
+        self._costs = begun.costs
+        self._began = time.perf_counter()
         for line in begun_lines(begun):
             self._show.say(line)
 
@@ -150,10 +155,16 @@ class _Progress:
         if isinstance(news, Ended):
             self._ended += 1
             self._shares[news.task.name] = 1.0
-            self._show.say(ended_line(news, self._ended, self._total))
+            self._show.say(ended_line(news, self._ended, len(self._costs), self._left()))
         if self._has_bar:
-            done = sum(self._shares.values()) / max(1, self._total)
+            done = sum(self._shares.values()) / max(1, len(self._costs))
             self._show.stage("training, per mille", min(_LOOK - 1, int(_LOOK * done)), _LOOK)
+
+    def _left(self) -> float | None:
+        """Seconds to come, by what was measured until now."""
+        done = [self._shares.get(name, 0.0) for name in self._costs]
+        elapsed = time.perf_counter() - self._began
+        return seconds_left(list(self._costs.values()), done, elapsed)
 
 
 def begun_lines(begun: Begun) -> list[str]:
@@ -171,14 +182,18 @@ def begun_lines(begun: Begun) -> list[str]:
     )
     about = "" if begun.seconds is None else f", about {duration(begun.seconds)} at most"
     counted = wording.counted(begun.variants, "variant")
-    return [*lines, f"{counted}, {begun.trainings} trainings, {together}{about}"]
+    return [
+        *lines,
+        f"{counted}, {wording.counted(len(begun.costs), 'training')}, {together}{about}",
+    ]
 
 
-def ended_line(ended: Ended, done: int, total: int) -> str:
-    """How a training ended."""
+def ended_line(ended: Ended, done: int, total: int, left: float | None) -> str:
+    """How a training ended, and about how many seconds the others take."""
     name = ended.task.name.removeprefix("variants/")
     said = f": {ended.reason}" if ended.reason else ""
-    return f"{done}/{total}  {name}  {ended.status}{said}"
+    about = "" if left is None or done == total else f", about {duration(left)} left"
+    return f"{done}/{total}  {name}  {ended.status}{said}{about}"
 
 
 def summarise(found: Variations) -> None:

@@ -28,7 +28,7 @@ from convoscope.jobs.settings import absolute, asked_request, gathered
 from convoscope.jobs.source import asked_dataset
 from convoscope.jobs.train import data_facts, model_facts
 from convoscope.jobs.vary_address import held_settings
-from convoscope.jobs.vary_estimate import estimated_seconds
+from convoscope.jobs.vary_estimate import estimated_seconds, relative_costs
 from convoscope.jobs.vary_resolve import Resolved, resolve_each, resolved, with_bases
 from convoscope.jobs.vary_room import Room, asked_jobs, room
 from convoscope.jobs.vary_space import Space, merged, of_values, variants
@@ -94,7 +94,7 @@ def vary(
     where = ("--out", str(out)) if out is not None else ()
     with holding(run.path):
         _begin(run, ready, (*words, "--seeds", str(seeds), *where))
-        watching.begun(_begun(run, ready, _guess(ready)))
+        watching.begun(_begun(run, ready, is_new=True))
         return carry_out(run, ready.plan, ready.good, ready.room, watching)
 
 
@@ -121,7 +121,7 @@ def resume(path: str | Path, watching: Watching = UNWATCHED, *, jobs: str | int 
                 "vary again with --out elsewhere"
             )
         ready = _ready_again(run, plan, side, watching.progress)
-        watching.begun(_begun(run, ready, None))
+        watching.begun(_begun(run, ready, is_new=False))
         return carry_out(run, plan, ready.good, ready.room, watching)
 
 
@@ -195,24 +195,28 @@ def _parts(plan: Plan) -> list[str]:
     return [part_name(variant, seed) for seed in plan.seeds for variant in possible]
 
 
-def _begun(run: Run, ready: _Ready, seconds: float | None) -> Begun:
+def _begun(run: Run, ready: _Ready, *, is_new: bool) -> Begun:
+    indices = ready.prepared.splits.indices
+    images = {"learnt": len(indices["train"]), "validated": len(indices["validation"])}
+    seeds = len(ready.plan.seeds)
+    costs = relative_costs(ready.good, **images)
     return Begun(
         run=run,
         plan=ready.plan,
-        trainings=len(unfinished(run, ready.plan)),
+        costs={
+            part_name(one.planned, seed): costs[one.planned.name]
+            for one in ready.good
+            for seed in ready.plan.seeds
+            if part_name(one.planned, seed) in unfinished(run, ready.plan)
+        },
         variants=len(ready.good),
         room=ready.room,
-        seconds=seconds,
+        seconds=(
+            estimated_seconds(ready.good, **images, seeds=seeds, room=ready.room)
+            if is_new
+            else None
+        ),
     )
-
-
-def _guess(ready: _Ready) -> float | None:
-    """About how many seconds it takes; nothing is known of GPUs."""
-    if device_kind(ready.base.engine, ready.base.device) != "cpu":
-        return None
-    images = len(ready.prepared.splits.indices["train"])
-    seeds = len(ready.plan.seeds)
-    return estimated_seconds(ready.good, images=images, seeds=seeds, room=ready.room)
 
 
 def _stem(base: TrainRequest) -> str:

@@ -21,11 +21,14 @@ _ENDED = ("finished", "diverged")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """What is about to be trained: ``seconds`` are a guess, ``None`` where none can be made."""
+    """What is about to be trained: ``seconds`` are a guess, ``None`` where none can be made.
+
+    ``costs`` are how long each training takes against the others, by its name.
+    """
 
     run: Run
     plan: Plan
-    trainings: int
+    costs: Mapping[str, float]
     variants: int
     room: Room
     seconds: float | None

@@ -86,8 +86,13 @@ def test_the_first_layer_of_architecture_1_gains() -> None:
 def test_only_a_network_that_learns_computes_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     network = build(make("architecture-1"), device="cpu")
     assert isinstance(network, TorchNetwork)
-    asked = []
-    monkeypatch.setattr(modules, "pairs_pay", lambda *call: asked.append(call[0].shape) or False)
+    asked: list[tuple[int, ...]] = []
+
+    def asks(x: Tensor, *_: object) -> bool:
+        asked.append(tuple(x.shape))
+        return False
+
+    monkeypatch.setattr(modules, "pairs_pay", asks)
     images = random(1, 3, 224, 224, dtype=torch.float32)
     network.module(images)
     assert not asked
