@@ -220,9 +220,9 @@ def _accuracies(found: Ladder) -> Table:
 
 
 def _costs(found: Ladder) -> Table:
-    """What each rung cost, and how far its seeds lie apart."""
+    """What each rung cost - parameters, time, memory - and how far its seeds lie apart."""
     names = ("training", "features", "peak memory", "sd of seeds")
-    table = _numbers("", "learnt", "of parameters", *names)
+    table = _numbers("", "learnt", "of all", *names)
     for rung in found.rungs:
         table.add_row(
             _mark(found, rung),
