@@ -27,5 +27,9 @@ def generator(seed: int, *purpose: str | int) -> np.random.Generator:
 
 
 def as_unit_float(images: Array) -> Array:
-    """Images as float in [0, 1]: ``uint8`` is read as v / 255, floats pass unchanged."""
-    return images.astype(np.float32) / 255 if images.dtype == np.uint8 else images
+    """Images as float in [0, 1]: ``uint8`` is read as v / 255, floats pass unchanged, but for those
+    of half precision, whose sums would be coarse: they become float32.
+    """
+    if images.dtype == np.uint8:
+        return images.astype(np.float32) / 255
+    return images.astype(np.float32) if images.dtype == np.float16 else images

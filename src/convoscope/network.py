@@ -114,6 +114,14 @@ class Network(Protocol):
     def engine(self) -> Engine: ...
 
     @property
+    def device(self) -> str:
+        """Where it computes: ``"cpu"``, ``"cuda:1"``."""
+        ...
+
+    @property
+    def precision(self) -> Precision: ...
+
+    @property
     def architecture(self) -> Architecture: ...
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -11,13 +12,21 @@ from torch import nn
 
 from convoscope import engines
 from convoscope.architecture.graph import Architecture, Head
-from convoscope.architecture.layers import Conv2d, Dense, Flatten, GlobalAvgPool
+from convoscope.architecture.layers import BatchNorm, Conv2d, Dense, Flatten, GlobalAvgPool
 from convoscope.arrays import generator
 from convoscope.engines.torch.adopt import adopt
 from convoscope.errors import ExplainError, SettingsError, UnknownNameError
 from convoscope.explain.maximise import RECIPES, Recipe, maximise
 from convoscope.explain.maximise_targets import count, part, words_of
-from convoscope.network import Channel, ClassLogit, Engine, Network, Neuron, Target
+from convoscope.network import (
+    Channel,
+    ClassLogit,
+    Engine,
+    Network,
+    Neuron,
+    Precision,
+    Target,
+)
 
 PLAIN, READABLE = RECIPES["plain"], RECIPES["readable"]
 QUICK = replace(READABLE, steps=8)
@@ -239,3 +248,27 @@ def test_blur_goes_in_the_first_half_of_the_steps() -> None:
     assert found[0] == 5
     assert found[5:] == [0, 0, 0, 0, 0]
     assert found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (9, 9)])
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 1.0])
+def test_no_precision_size_or_weights_give_anything_but_numbers(
+    precision: Precision, size: tuple[int, int], scale: float
+) -> None:
+    architecture = Architecture(
+        name="tiny",
+        input_shape=(3, *size),
+        layers=(Conv2d("conv", 2, kernel_size=1, activation="relu"), BatchNorm("norm")),
+        heads=(Head(layers=(GlobalAvgPool("pool"), Dense("dense", 2))),),
+    )
+    network = engines.build(architecture, engine="torch", device="cpu", precision=precision)
+    weights = {n: v * scale for n, v in network.parameters().items() if n.endswith("weight")}
+    network = network.with_parameters(weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for recipe in (PLAIN, QUICK):
+            for target in (Channel("norm", (0, 1)), ClassLogit("class", (0, 1))):
+                found = maximise(network, target, recipe=replace(recipe, steps=3))
+                for values in (found.started, found.reached, found.peaks, found.history):
+                    assert np.isfinite(values).all()

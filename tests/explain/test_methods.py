@@ -11,7 +11,7 @@ from convoscope.errors import ExplainError, UnknownNameError
 from convoscope.explain.grad_cam import enlarge, grad_cam
 from convoscope.explain.gradients import gradient
 from convoscope.explain.guided_backprop import guided_backprop
-from convoscope.explain.methods import METHODS, explain, view_for
+from convoscope.explain.methods import METHODS, explain, usable, view_for
 from convoscope.network import Channel, ClassLogit, Engine, Neuron, Target
 
 ONE_PASS = ("grad-cam", "guided-backprop", "guided-grad-cam", "gradient", "input-x-gradient")
@@ -90,3 +90,12 @@ def test_a_method_or_layer_that_cannot_be_used_is_one_sentence(
         explain(network, images, "guided-grad-cam", TARGETS, layer="flat")
     with pytest.raises(ExplainError, match="network 'smooth': guided backpropagation acts at ReLU"):
         explain(build(SMOOTH, engine), images, "guided-grad-cam", TARGETS[:1])
+
+
+def test_images_of_half_precision_are_explained_as_any(build: Build, images: Array) -> None:
+    network, target = build(CHAIN), ClassLogit("class", 1)
+    half = as_unit_float(images).astype(np.float16)
+    for method in usable(network):
+        found = explain(network, half, method, [target])
+        expected = explain(network, half.astype(np.float32), method, [target])
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

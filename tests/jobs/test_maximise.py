@@ -11,14 +11,14 @@ from tests.conftest import draw_folder
 
 from convoscope import engines
 from convoscope.architecture.graph import Architecture, Head
-from convoscope.architecture.layers import Activation, Conv2d, Dense, GlobalAvgPool
+from convoscope.architecture.layers import Activation, Conv2d, Dense, Flatten, GlobalAvgPool
 from convoscope.errors import RunError, SettingsError, UnknownNameError
 from convoscope.jobs.inside import channels_of, guide_for, sized
 from convoscope.jobs.maximise import favourite_inputs, maximise_into
 from convoscope.jobs.maximise_request import MaximiseRequest, groups_of
 from convoscope.jobs.train import train
 from convoscope.jobs.trained import trained_network
-from convoscope.network import Channel, ClassLogit, Neuron
+from convoscope.network import Channel, ClassLogit, Neuron, Precision
 from convoscope.runs import Run
 
 TINY = """\
@@ -181,6 +181,51 @@ def test_before_an_activation_of_its_own_stands_the_layer_before() -> None:
     assert guide is not None
     assert (guide.network, guide.layer) == (network, "conv")
     assert guide_for(network, "conv") is None
+
+
+def test_a_unit_of_a_head_is_guided_by_what_is_before_its_relu() -> None:
+    architecture = Architecture(
+        name="headed",
+        input_shape=(1, 6, 6),
+        layers=(Conv2d("conv", 2),),
+        heads=(
+            Head(layers=(Flatten("flat"), Dense("dense1", 3, activation="relu"), Dense("out", 2))),
+        ),
+    )
+    network = engines.build(architecture, engine="numpy", seed=1)
+    held = network.with_parameters({"dense1.bias": np.full(3, -5, dtype=np.float32)})
+    guide = guide_for(held, "dense1")
+    assert guide is not None
+    pixels = np.random.default_rng(0).random((2, 1, 6, 6), dtype=np.float32)
+    with guide.network.trace(pixels, layers=["dense1"]) as trace:
+        before = trace.activations["dense1"]
+    with network.trace(pixels, layers=["conv"]) as trace:
+        maps = trace.activations["conv"].reshape(2, -1)
+    expected = maps @ network.parameters()["dense1.weight"].T - 5
+    np.testing.assert_allclose(before, expected, rtol=1e-4, atol=1e-5)
+    request = MaximiseRequest(layers=("dense1",), recipe="plain", rate=0.05)
+    (drawn,) = favourite_inputs(held, request=request)
+    assert not drawn.found.started.any()
+    assert (drawn.found.reached > 0).all()
+    assert not drawn.found.is_silent.any()
+    assert guide_for(held, "out") is None
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16"])
+def test_other_sizes_and_guides_are_computed_where_and_as_exactly_as_the_network(
+    precision: Precision,
+) -> None:
+    architecture = Architecture(
+        name="plain",
+        input_shape=(1, 8, 8),
+        layers=(Conv2d("conv", 2, activation="relu"),),
+        heads=(Head(layers=(GlobalAvgPool("pool"), Dense("dense", 2))),),
+    )
+    network = engines.build(architecture, engine="torch", device="cpu", precision=precision)
+    guide, small = guide_for(network, "conv"), sized(network, "conv", 5)
+    assert guide is not None
+    for other in (guide.network, small):
+        assert (other.engine, other.device, other.precision) == ("torch", "cpu", precision)
 
 
 def test_filters_are_named_by_numbers_and_ranges() -> None:

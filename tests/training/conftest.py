@@ -20,7 +20,7 @@ from convoscope.arrays import Array, FloatArray, IntArray, generator
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import WeightsError
 from convoscope.metrics.predictions import HeadPredictions, Predictions
-from convoscope.network import Engine, Network, Trace
+from convoscope.network import Engine, Network, Precision, Trace
 
 CLASSES = 3
 SIDE = 4
@@ -46,6 +46,14 @@ class Regression:
     @property
     def preprocessing(self) -> Preprocessing:
         return Preprocessing(size=(SIDE, SIDE), order="gray")
+
+    @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
+    def precision(self) -> Precision:
+        return "float64"
 
     @property
     def layer_names(self) -> tuple[str, ...]:

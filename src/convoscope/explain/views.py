@@ -14,8 +14,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+
 from convoscope.architecture.branches import Adopted
-from convoscope.arrays import Array
+from convoscope.arrays import Array, as_unit_float
 from convoscope.network import ClassLogit, Network, Target, Trace
 
 
@@ -50,6 +52,7 @@ def look(
         UnknownNameError: if a layer is not in the network; names the nearest.
         ShapeError: if the images are not the network's.
     """
+    images = images if images.dtype == np.uint8 else as_unit_float(images)
     inside = [target.layer for target in targets if not isinstance(target, ClassLogit)]
     own = [] if layer is None else [layer]
     names = tuple(dict.fromkeys([*layers, *own, *inside]))

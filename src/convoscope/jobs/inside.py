@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from convoscope import engines
-from convoscope.architecture.branches import Adopted
+from convoscope.architecture.branches import Adopted, AnyLayer
 from convoscope.architecture.cutting import front, parameters_of
 from convoscope.architecture.graph import Architecture, unknown_layer
 from convoscope.architecture.layers import Activation, Conv2d, Dense
+from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import ConvoscopeError, SettingsError
 from convoscope.explain.maximise import Guide
 from convoscope.jobs import environment
@@ -107,12 +108,7 @@ def sized(network: Network, layer: str, size: int) -> Network:
         )
     try:
         cut: Architecture = replace(front(architecture, layer), input_shape=(channels, size, size))
-        return engines.build(
-            cut,
-            preprocessing=replace(network.preprocessing, size=(size, size)),
-            engine=network.engine,
-            parameters=parameters_of(cut, network.parameters()),
-        )
+        return _alike(network, cut, replace(network.preprocessing, size=(size, size)))
     except ConvoscopeError as error:
         raise SettingsError(
             f"--size {size}: {layer!r} needs images that it can be computed for, {error}"
@@ -120,28 +116,44 @@ def sized(network: Network, layer: str, size: int) -> Network:
 
 
 def guide_for(network: Network, layer: str) -> Guide | None:
-    """What lies before the ReLU of a layer of the network's own trunk; ``None`` where there is
-    none, or it is not known.
+    """What lies before the ReLU of a layer of the network's own trunk or heads; ``None`` where
+    there is none, or it is not known.
     """
     architecture = network.architecture
-    names = [each.name for each in architecture.layers]
-    if layer not in names or any(isinstance(each, Adopted) for each in architecture.layers):
+    layers = _way_to(architecture, layer)
+    if not layers or any(isinstance(each, Adopted) for each in architecture.layers):
         return None
-    place = names.index(layer)
-    last = architecture.layers[place]
-    if isinstance(last, Activation) and place > 0:
-        return Guide(network, names[place - 1])
+    *below, last = layers
+    if isinstance(last, Activation) and below:
+        return Guide(network, below[-1].name)
     if not isinstance(last, Conv2d | Dense) or last.activation is None:
         return None
-    cut = front(architecture, layer)
-    bare = replace(cut, layers=(*cut.layers[:-1], replace(last, activation=None)))
-    linear = engines.build(
-        bare,
-        preprocessing=network.preprocessing,
+    bare = replace(architecture, layers=(*below, replace(last, activation=None)), heads=())
+    return Guide(_alike(network, bare, network.preprocessing), layer)
+
+
+def _way_to(architecture: Architecture, layer: str) -> tuple[AnyLayer, ...]:
+    """The layers from the image to that one, which is in the trunk or in a head; none if it is
+    inside another.
+    """
+    for rest in ((), *(head.layers for head in architecture.heads)):
+        chain = (*architecture.layers, *rest)
+        names = [each.name for each in chain]
+        if layer in names:
+            return chain[: names.index(layer) + 1]
+    return ()
+
+
+def _alike(network: Network, architecture: Architecture, preprocessing: Preprocessing) -> Network:
+    """That architecture with the network's parameters, computed where and as exactly as it is."""
+    return engines.build(
+        architecture,
+        preprocessing=preprocessing,
         engine=network.engine,
-        parameters=parameters_of(bare, network.parameters()),
+        parameters=parameters_of(architecture, network.parameters()),
+        device=network.device,
+        precision=network.precision,
     )
-    return Guide(linear, layer)
 
 
 def results_folder(out: str | Path | None, subject: Subject, command: str, below: str) -> Path:

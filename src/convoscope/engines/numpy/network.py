@@ -23,7 +23,7 @@ from convoscope.engines.numpy.operations import Pass, check_computed
 from convoscope.engines.numpy.trace import Asked, NumpyTrace, traced
 from convoscope.engines.weights import check_parameters
 from convoscope.errors import SettingsError
-from convoscope.network import Engine
+from convoscope.network import Engine, Precision
 
 _PRECISIONS = ("float32", "float64")
 
@@ -35,7 +35,7 @@ def build(
     seed: int = 0,
     parameters: Mapping[str, FloatArray] | None = None,
     device: str = "auto",
-    precision: str = "float32",
+    precision: Precision = "float32",
 ) -> NumpyNetwork:
     """A network on the CPU, from ``parameters`` (copied) or freshly initialised from ``seed``.
 
@@ -67,7 +67,7 @@ class NumpyNetwork:
         architecture: Architecture,
         preprocessing: Preprocessing,
         parameters: Mapping[str, FloatArray],
-        precision: str,
+        precision: Precision,
     ) -> None:
         self._precision = precision
         self._architecture = architecture
@@ -96,7 +96,12 @@ class NumpyNetwork:
         return tuple(self._places)
 
     @property
-    def precision(self) -> str:
+    def device(self) -> str:
+        """Always the CPU."""
+        return "cpu"
+
+    @property
+    def precision(self) -> Precision:
         """``"float32"`` or ``"float64"``."""
         return self._precision
 

@@ -78,6 +78,16 @@ class TorchNetwork:
         self.module = module
 
     @property
+    def device(self) -> str:
+        """See :attr:`convoscope.network.Network.device`."""
+        return str(self.module.device)
+
+    @property
+    def precision(self) -> Precision:
+        """See :attr:`convoscope.network.Network.precision`."""
+        return self.module.precision
+
+    @property
     def architecture(self) -> Architecture:
         """What the network is."""
         return self.module.architecture
