@@ -7,6 +7,7 @@ import numpy as np
 
 from convoscope import notebook
 from convoscope.architecture.zoo import make
+from convoscope.jobs.describe import describe
 from convoscope.metrics.predictions import HeadPredictions, Predictions
 from convoscope.metrics.summary import summarise
 from convoscope.runs import Run, RunRecord
@@ -46,6 +47,13 @@ def test_an_architecture_shows_layers_that_add_up_to_its_total() -> None:
     parameters = [int(row[3].replace(",", "")) for row in layers]
     assert sum(parameters) == 211_701
     assert layers[-1][0] == "class: dense2"
+
+
+def test_a_description_adds_memory_and_receptive_fields() -> None:
+    *layers, total = cells(describe("architecture-1")._repr_html_())
+    assert total[3:6] == ["211,701", "10,222,304", "159,252"]
+    assert sum(int(row[5].replace(",", "")) for row in layers) == 159_252
+    assert layers[2] == ["conv2", "conv2d", "16x22x22", "3,216", "1,548,800", "30,976", "51x51"]
 
 
 def test_metrics_show_each_head_with_intervals() -> None:

@@ -75,6 +75,15 @@ def test_nothing_is_found_where_nothing_is_planted(photos: Path, divided: Path) 
         assert checked(root).findings == ()
 
 
+def test_it_says_among_which_pictures_near_duplicates_are_not_looked_for(photos: Path) -> None:
+    assert checked(photos).notes == ()
+    save(photo("little", size=(80, 63)), photos / "cat" / "little.png")
+    assert checked(photos).notes == (
+        "near-duplicates are looked for among pictures of 64 and more pixels a side, 1 of 25 are "
+        "smaller",
+    )
+
+
 def test_an_unreadable_file_is_told_with_its_reason_and_the_others_are_checked(
     photos: Path,
 ) -> None:

@@ -18,8 +18,9 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from convoscope import notebook
 from convoscope.architecture.graph import Architecture, Place, logit_shapes, walk
-from convoscope.architecture.protocol import Shape
+from convoscope.architecture.protocol import Shape, shape_text
 from convoscope.architecture.receptive_field import ReceptiveField, receptive_field
 from convoscope.architecture.windows import Size
 
@@ -75,6 +76,24 @@ class Analysis:
     def activation_bytes(self) -> int:
         """Bytes of all layers' outputs for one image in float32."""
         return sum(row.activation_bytes for row in self.rows)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                f"{row.head}: {row.name}" if row.head else row.name,
+                row.kind,
+                shape_text(row.output_shape),
+                row.parameters,
+                row.macs,
+                row.activation_bytes,
+                shape_text(row.receptive_field),
+            )
+            for row in self.rows
+        ]
+        total = ("total", "", "", self.parameters, self.macs, self.activation_bytes, "")
+        caption = f"{self.name}: input {shape_text(self.input_shape)}"
+        header = ("layer", "kind", "output", "parameters", "MACs", "bytes", "field")
+        return notebook.table(caption, header, [*rows, total])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values: the totals, then ``layers`` with one object per row."""

@@ -21,6 +21,7 @@ from convoscope.data.findings import Finding, shortcut_json
 from convoscope.data.likeness import conflicts, likeness_findings
 from convoscope.data.oddities import class_findings, size_findings, unreadable_finding
 from convoscope.data.shortcuts import SUSPICIOUS, Shortcut, find_shortcuts
+from convoscope.data.similar import SMALLEST_SIDE
 from convoscope.data.suspicions import some, suspicions
 from convoscope.data.traits import traits_of
 
@@ -136,7 +137,7 @@ def audit(
             }
             for head, labels in dataset.labels.items()
         },
-        notes=dataset.notes,
+        notes=(*dataset.notes, *_not_looked_at(facts)),
     )
 
 
@@ -151,6 +152,16 @@ def quick_findings(dataset: Dataset, facts: ImageFacts) -> Iterator[Finding]:
         for head, labels in dataset.labels.items()
     }
     yield from suspicions(dataset, facts, shortcuts)
+
+
+def _not_looked_at(facts: ImageFacts) -> Iterator[str]:
+    """What the check leaves out, so that nobody takes it for looked at."""
+    small = int((np.minimum(facts.width, facts.height) < SMALLEST_SIDE).sum())
+    if small:
+        yield (
+            f"near-duplicates are looked for among pictures of {SMALLEST_SIDE} and more pixels a "
+            f"side, {small:,} of {len(facts.width):,} are smaller"
+        )
 
 
 def split_numbers(

@@ -81,7 +81,7 @@ def read_arrays(run: Path, name: str) -> dict[str, Array]:
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(
             f"{file}: must be a safetensors file, reading it gave {error}: the file was cut short; "
-            f"go on from the last epoch with  convoscope train --resume {run}"
+            f"go on with  convoscope train --resume {run} , or train a finished run again"
         ) from error
 
 
