@@ -13,6 +13,7 @@ from convoscope.architecture.layers import Conv2d, Dense, Flatten, GlobalAvgPool
 from convoscope.arrays import FloatArray, generator
 from convoscope.explain.statements import (
     nearest_centroids,
+    neighbour_similarities,
     on_the_thing,
     orientations,
     oriented_filters,
@@ -131,7 +132,7 @@ def test_global_pooling_does_not_care_where_a_spot_is_and_maps_do() -> None:
     assert (found["conv"][1:] < 0.95).all()
     assert (np.diff(found["conv"], axis=0) < 0).all(), "further is less alike"
     assert found["conv"].shape == (3, 4)
-    said = shift_tolerant("pool", found["pool"], [1, 3, 5], 2)
+    said = shift_tolerant("pool", found["pool"], [1, 3, 5], step=2)
     assert said.sentence.startswith("When the image moves by 3 pixels, pool hardly notices it")
     assert said.figure.value == pytest.approx(1)
     assert (said.pixels, said.step) == (3, 2)
@@ -139,6 +140,19 @@ def test_global_pooling_does_not_care_where_a_spot_is_and_maps_do() -> None:
     assert said.sentence.endswith("; 1.00 at 1 and 1.00 at 5.")
     here = shift_similarities(network, images, ["conv"], [0])
     assert np.allclose(here["conv"], 1)
+
+
+def test_images_are_compared_with_the_next_one() -> None:
+    net = Architecture(
+        name="flat",
+        input_shape=(1, 1, 2),
+        layers=(Flatten("flatten"),),
+        heads=(Head(layers=(Dense("out", 2),)),),
+    )
+    network = engines.build(net, engine="numpy", seed=1)
+    images = np.array([[1, 0], [1, 1], [0, 1]], np.float32).reshape(3, 1, 1, 2)
+    found = neighbour_similarities(network, images, ["flatten"])["flatten"]
+    assert found == pytest.approx([0.5**0.5, 0.5**0.5, 0])
 
 
 def test_the_figure_of_a_shift_is_that_of_the_middle_distance() -> None:
@@ -149,6 +163,12 @@ def test_the_figure_of_a_shift_is_that_of_the_middle_distance() -> None:
     assert "moves by 4 pixels, conv1 follows it: its output keeps a similarity of 0.50" in (
         said.sentence
     )
+    assert said.chance == 0
+    beside = shift_tolerant("conv1", alike, [1, 2, 4, 8], others=0.45)
+    assert beside.chance == 0.45
+    assert "where 1 is the same and another image has 0.45 (95 %" in beside.sentence
+    assert "conv1 partly notices it" in shift_tolerant("conv1", alike[:2], [1, 2]).sentence
+    assert "conv1 follows it" in shift_tolerant("conv1", alike[:2], [1, 2], others=0.5).sentence
     alone = shift_tolerant("conv1", alike[:1], [1])
     assert alone.sentence.startswith("When the image moves by 1 pixel, conv1 partly notices it")
     assert alone.sentence.endswith("0.90).")

@@ -177,12 +177,26 @@ def shift_similarities(
     return found
 
 
+def neighbour_similarities(
+    network: Network, images: Array, layers: Sequence[str]
+) -> Mapping[str, FloatArray]:
+    """Per layer how alike its output is to that for the next image: the cosine (N,)."""
+    place = _outputs(network, images, layers)
+    return {name: _cosine(values, np.roll(values, -1, axis=0)) for name, values in place.items()}
+
+
 def shift_tolerant(
-    layer: str, similarities: FloatArray, distances: Sequence[int], step: int | None = None
+    layer: str,
+    similarities: FloatArray,
+    distances: Sequence[int],
+    *,
+    others: float = 0.0,
+    step: int | None = None,
 ) -> Statement:
     """How much of a layer's output survives when the image moves by the middle one of D distances
     in pixels: the mean of its similarities (D, N), with a bootstrap interval over images; and the
-    same for all of them.
+    same for all of them. ``others`` is the similarity of different images: maps that are never 0
+    are alike whatever is seen.
     """
     shifts = tuple(
         Shifted(pixels=pixels, figure=mean_figure(row))
@@ -191,21 +205,23 @@ def shift_tolerant(
     middle = shifts[len(shifts) // 2]
     pixels, figure = middle.pixels, middle.figure
     value = 0.0 if figure.value is None else figure.value
-    how = "hardly notices" if value >= 0.95 else "partly notices" if value >= 0.7 else "follows"
-    others = [s for s in (shifts[0], shifts[-1]) if s.pixels != pixels]
-    words = " and ".join(f"{s.figure.value or 0.0:.2f} at {s.pixels}" for s in others)
+    kept = (value - others) / (1 - others) if others < 1 else 1.0
+    how = "hardly notices" if kept >= 0.95 else "partly notices" if kept >= 0.7 else "follows"
+    rest = [s for s in (shifts[0], shifts[-1]) if s.pixels != pixels]
+    words = " and ".join(f"{s.figure.value or 0.0:.2f} at {s.pixels}" for s in rest)
     return Statement(
         about="shift",
         layer=layer,
         figure=figure,
-        chance=None,
+        chance=others,
         count=similarities.shape[1],
         pixels=pixels,
         shifts=shifts,
         step=step,
         sentence=f"When the image moves by {pixels} pixel{'s' * (pixels != 1)}, {layer} {how} it: "
         f"its output keeps a similarity of {value:.2f} to what it was, where 1 is the same "
-        f"({_between(figure, as_share=False)}){'; ' * bool(words)}{words}.",
+        f"and another image has {others:.2f} ({_between(figure, as_share=False)})"
+        f"{'; ' * bool(words)}{words}.",
     )
 
 

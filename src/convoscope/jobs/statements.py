@@ -15,6 +15,7 @@ from convoscope.explain.filters import convolutions
 from convoscope.explain.scores.baselines import CHANCE
 from convoscope.explain.statements import (
     Statement,
+    neighbour_similarities,
     on_the_thing,
     oriented_filters,
     separable,
@@ -133,14 +134,23 @@ def _of_shifts(
     side = min(images.shape[2:])
     distances = [pixels for pixels in DISTANCES if 2 * pixels <= side] or [1]
     alike: dict[str, list[FloatArray]] = {layer: [] for layer in layers}
+    others: dict[str, list[FloatArray]] = {layer: [] for layer in layers}
     for start in range(0, len(few), _BATCH):
         batch = few[start : start + _BATCH]
         for layer, values in shift_similarities(network, batch, layers, distances).items():
             alike[layer].append(values)
+        for layer, values in neighbour_similarities(network, batch, layers).items():
+            others[layer].append(values)
         progress("moving images", min(start + _BATCH, len(few)), len(few))
     steps = _steps(network)
     return [
-        shift_tolerant(name, np.concatenate(found, axis=1), distances, steps.get(name))
+        shift_tolerant(
+            name,
+            np.concatenate(found, axis=1),
+            distances,
+            others=float(np.concatenate(others[name]).mean()),
+            step=steps.get(name),
+        )
         for name, found in alike.items()
     ]
 
