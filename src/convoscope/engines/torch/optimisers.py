@@ -1,10 +1,15 @@
-"""The optimisers, as PyTorch computes them: in place, without scratch arrays (``fused``)."""
+"""The optimisers, as PyTorch computes them: in place, without scratch arrays.
+
+The operators are those of ``torch.optim`` with ``fused=True``, and so are the results. They are
+called without its classes, whose first use loads PyTorch's compiler: a second, for every training.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any, final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
 
 import torch
 from torch import Tensor
@@ -14,12 +19,21 @@ from convoscope.engines.torch.network import as_array, as_tensor
 from convoscope.errors import SettingsError, WeightsError
 from convoscope.network import Optimiser
 
-# Our names of what each rule remembers per parameter, and PyTorch's.
-SLOTS: dict[str, dict[str, str]] = {
-    "sgd": {"momentum": "momentum_buffer"},
-    "adam": {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
-    "adamw": {"first_moment": "exp_avg", "second_moment": "exp_avg_sq"},
+# What each rule remembers per parameter.
+SLOTS: dict[str, tuple[str, ...]] = {
+    "sgd": ("momentum",),
+    "adam": ("first_moment", "second_moment"),
+    "adamw": ("first_moment", "second_moment"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Parameters that learn at the same rate and decay alike: one call for all of them."""
+
+    names: tuple[str, ...]
+    multiplier: float
+    weight_decay: float
 
 
 @final
@@ -46,31 +60,44 @@ class Stepper:
                 "rates: a learner needs at least one parameter that learns, got a rate of 0 for "
                 "all: leave a head's rate above 0"
             )
-        groups: dict[tuple[float, bool], list[Tensor]] = defaultdict(list)
-        for name, tensor in self._tensors.items():
+        names: dict[tuple[float, bool], list[str]] = defaultdict(list)
+        for name in self._tensors:
             # Each group costs a call: without decay those that decay are like the others.
             decays = bool(settings.weight_decay) and name not in undecayed
-            groups[multipliers[name], decays].append(tensor)
-        self._optimiser = _make(settings, groups)
+            names[multipliers[name], decays].append(name)
+        self._groups = tuple(
+            _Group(
+                names=tuple(members),
+                multiplier=multiplier,
+                weight_decay=settings.weight_decay if decays else 0.0,
+            )
+            for (multiplier, decays), members in names.items()
+        )
+        self._slots = self._expected_slots()
+        self._remembered: dict[str, dict[str, Tensor]] = {}
+        self._steps: dict[str, Tensor] = {}
 
+    @torch.no_grad()
     def step(self, rate: float) -> None:
         """Move the parameters along their gradients, and let the gradients go."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._settings.learning_rate * rate * group["multiplier"]
-        self._optimiser.step()
+        for group in self._groups:
+            learnt = {n: self._tensors[n] for n in group.names if self._tensors[n].grad is not None}
+            for name in learnt.keys() - self._steps.keys():
+                self._begin(name)
+            if learnt:
+                self._move(learnt, group, self._settings.learning_rate * rate * group.multiplier)
         self.forget_gradients()
 
     def forget_gradients(self) -> None:
         """Give the gradients' memory back."""
-        self._optimiser.zero_grad(set_to_none=True)
+        for tensor in self._tensors.values():
+            tensor.grad = None
 
     def state(self) -> Iterator[tuple[str, Array]]:
         """``"slot/parameter"`` and a copy of what is remembered."""
-        for name, tensor in self._tensors.items():
-            remembered = self._optimiser.state.get(tensor, {})
-            for slot, key in SLOTS[self._settings.kind].items():
-                if remembered.get(key) is not None:
-                    yield f"{slot}/{name}", as_array(remembered[key])
+        for name in self._tensors:
+            for slot, values in self._remembered.get(name, {}).items():
+                yield f"{slot}/{name}", as_array(values)
 
     def load_state(self, state: Mapping[str, Array], step: int) -> None:
         """Remember what was remembered after ``step`` steps.
@@ -78,7 +105,7 @@ class Stepper:
         Raises:
             WeightsError: if it is another optimiser's, or of other parameters.
         """
-        slots = self._expected_slots() if step else {}
+        slots = self._slots if step else ()
         by_parameter: dict[str, dict[str, Array]] = defaultdict(dict)
         for key, array in state.items():
             slot, _, name = key.partition("/")
@@ -95,19 +122,19 @@ class Stepper:
                 f"{' and '.join(slots)}, got nothing: resume with the optimiser that the run "
                 "began with"
             )
-        remembered = {
-            self._tensors[name]: self._remembered(name, arrays, slots, step)
-            for name, arrays in by_parameter.items()
-        }
-        self._optimiser.state.clear()
-        self._optimiser.state.update(remembered)
+        remembered = {n: self._checked(n, arrays, slots) for n, arrays in by_parameter.items()}
+        self._remembered, self._steps = {}, {}
+        for name, slot_values in remembered.items():
+            self._begin(name)
+            self._steps[name].fill_(step)
+            self._remembered[name] = slot_values
 
-    def _remembered(
-        self, name: str, arrays: Mapping[str, Array], slots: Mapping[str, str], step: int
-    ) -> dict[str, Any]:
+    def _checked(
+        self, name: str, arrays: Mapping[str, Array], slots: Sequence[str]
+    ) -> dict[str, Tensor]:
         tensor = self._tensors[name]
-        remembered: dict[str, Any] = {}
-        for slot, key in slots.items():
+        remembered: dict[str, Tensor] = {}
+        for slot in slots:
             if slot not in arrays or arrays[slot].shape != tuple(tensor.shape):
                 found = arrays[slot].shape if slot in arrays else "nothing"
                 raise WeightsError(
@@ -115,35 +142,80 @@ class Stepper:
                     f"got {found}: resume with the network that the run began with"
                 )
             values = torch.empty_like(tensor, memory_format=torch.preserve_format)
-            remembered[key] = values.copy_(as_tensor(arrays[slot]))
-        if self._settings.kind != "sgd":
-            remembered["step"] = torch.tensor(float(step), device=tensor.device)
+            remembered[slot] = values.copy_(as_tensor(arrays[slot]))
         return remembered
 
-    def _expected_slots(self) -> dict[str, str]:
+    def _expected_slots(self) -> tuple[str, ...]:
         is_plain = self._settings.kind == "sgd" and not self._settings.momentum
-        return {} if is_plain else SLOTS[self._settings.kind]
+        return () if is_plain else SLOTS[self._settings.kind]
+
+    def _begin(self, name: str) -> None:
+        """Remember nothing yet of a parameter that learns."""
+        tensor = self._tensors[name]
+        self._steps[name] = torch.zeros((), dtype=torch.float32, device=tensor.device)
+        self._remembered[name] = {
+            slot: torch.zeros_like(tensor, memory_format=torch.preserve_format)
+            for slot in self._slots
+        }
+
+    def _move(self, learnt: Mapping[str, Tensor], group: _Group, rate: float) -> None:
+        """One step of the rule, for all of them at once."""
+        tensors = list(learnt.values())
+        gradients = [tensor.grad for tensor in tensors if tensor.grad is not None]
+        slots = [[self._remembered[name][slot] for name in learnt] for slot in self._slots]
+        if self._settings.kind == "sgd":
+            _sgd(self._settings, tensors, gradients, slots, group.weight_decay, rate)
+            return
+        steps = [self._steps[name] for name in learnt]
+        torch._foreach_add_(steps, 1)
+        _adam(self._settings, tensors, gradients, slots, steps, group.weight_decay, rate)
 
 
-def _make(
-    settings: Optimiser, groups: Mapping[tuple[float, bool], list[Tensor]]
-) -> torch.optim.Optimizer:
-    rate, decay = settings.learning_rate, settings.weight_decay
-    described = [
-        {"params": tensors, "multiplier": multiplier, "weight_decay": decay if decays else 0.0}
-        for (multiplier, decays), tensors in groups.items()
-    ]
-    betas = (settings.beta1, settings.beta2)
-    match settings.kind:
-        case "sgd":
-            return torch.optim.SGD(
-                described,
-                lr=rate,
-                momentum=settings.momentum,
-                nesterov=settings.nesterov,
-                fused=True,
-            )
-        case "adam":
-            return torch.optim.Adam(described, lr=rate, betas=betas, eps=settings.eps, fused=True)
-        case "adamw":
-            return torch.optim.AdamW(described, lr=rate, betas=betas, eps=settings.eps, fused=True)
+def _sgd(
+    settings: Optimiser,
+    tensors: list[Tensor],
+    gradients: list[Tensor],
+    slots: list[list[Tensor]],
+    weight_decay: float,
+    rate: float,
+) -> None:
+    torch._fused_sgd_(
+        tensors,
+        gradients,
+        slots[0] if slots else [],
+        weight_decay=weight_decay,
+        momentum=settings.momentum,
+        lr=rate,
+        dampening=0.0,
+        nesterov=settings.nesterov,
+        maximize=False,
+        is_first_step=False,  # a momentum of 0 becomes the gradient, as in the first step
+    )
+
+
+def _adam(
+    settings: Optimiser,
+    tensors: list[Tensor],
+    gradients: list[Tensor],
+    slots: list[list[Tensor]],
+    steps: list[Tensor],
+    weight_decay: float,
+    rate: float,
+) -> None:
+    first_moments, second_moments = slots
+    move = torch._fused_adam_ if settings.kind == "adam" else torch._fused_adamw_
+    move(
+        tensors,
+        gradients,
+        first_moments,
+        second_moments,
+        [],
+        steps,
+        lr=rate,
+        beta1=settings.beta1,
+        beta2=settings.beta2,
+        weight_decay=weight_decay,
+        eps=settings.eps,
+        amsgrad=False,
+        maximize=False,
+    )
