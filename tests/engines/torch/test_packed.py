@@ -46,6 +46,8 @@ def test_the_gradient_is_autograds_for_every_size_that_follows(
         assert found.shape == shape
         expected = autograd(grad, weight, shape, slide)
         assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-5)
+        cut = weights.input_gradient(grad, weight, shape, slide, then="relu")
+        assert torch.equal(cut, found.clamp(min=0))
 
 
 def test_two_layers_weights_are_kept_apart() -> None:

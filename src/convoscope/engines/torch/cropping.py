@@ -85,7 +85,7 @@ class _Convolve(torch.autograd.Function):
         size = grad.shape[2] * grad.shape[3]
         if sum(map(_area, boxes)) > _WORTH_A_CROP * size * len(boxes):
             return input_gradient(grad, weight, ctx.shape, conv), None, None, None
-        grad_x = grad.new_zeros(ctx.shape).contiguous(memory_format=_format(grad))
+        grad_x = grad.new_zeros(ctx.shape).contiguous(memory_format=format_of(grad))
         for image, box in enumerate(boxes):
             if _area(box):
                 _add_crop(grad_x[image : image + 1], grad[image : image + 1], box, weight, conv)
@@ -125,7 +125,7 @@ def _add_crop(into: Tensor, grad: Tensor, box: _Box, weight: Tensor, conv: Slide
         extent = conv.dilation[axis] * (weight.shape[2 + axis] - 1) + 1
         spans.append((start, start + (places - 1) * conv.stride[axis] + extent))
     shape = (1, into.shape[1], *(stop - start for start, stop in spans))
-    own = grad[:, :, *box].contiguous(memory_format=_format(grad))
+    own = grad[:, :, *box].contiguous(memory_format=format_of(grad))
     crop = input_gradient(own, weight, shape, conv._replace(padding=(0, 0)))
     target, source = [], []
     for (start, stop), side in zip(spans, into.shape[2:], strict=True):
@@ -139,7 +139,7 @@ def _add_crop(into: Tensor, grad: Tensor, box: _Box, weight: Tensor, conv: Slide
 
 def input_gradient(grad: Tensor, weight: Tensor, shape: Sequence[int], conv: Slide) -> Tensor:
     """The gradient of a convolution's input of that shape, from the gradient of its output."""
-    like = torch.empty(shape, dtype=grad.dtype, device=grad.device, memory_format=_format(grad))
+    like = torch.empty(shape, dtype=grad.dtype, device=grad.device, memory_format=format_of(grad))
     grad_x: Tensor = torch.ops.aten.convolution_backward(
         grad,
         like,  # of which only the shape is read
@@ -156,7 +156,8 @@ def input_gradient(grad: Tensor, weight: Tensor, shape: Sequence[int], conv: Sli
     return grad_x
 
 
-def _format(like: Tensor) -> torch.memory_format:
+def format_of(like: Tensor) -> torch.memory_format:
+    """Channels last, if that is how the maps (N, C, H, W) lie in memory."""
     is_last = like.is_contiguous(memory_format=torch.channels_last)
     return torch.channels_last if is_last else torch.contiguous_format
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import final
+from typing import Literal, final
 
 import torch
 from torch import Tensor
@@ -31,20 +31,29 @@ class PackedWeights:
         self._packed: dict[int, tuple[Tensor, Tensor]] = {}
 
     def input_gradient(
-        self, grad: Tensor, weight: Tensor, shape: Sequence[int], slide: Slide
+        self,
+        grad: Tensor,
+        weight: Tensor,
+        shape: Sequence[int],
+        slide: Slide,
+        then: Literal["none", "relu"] = "none",
     ) -> Tensor:
-        """See :func:`~convoscope.engines.torch.cropping.input_gradient`."""
+        """See :func:`~convoscope.engines.torch.cropping.input_gradient`.
+
+        ``then`` is what is done to it at once, which costs no pass of its own.
+        """
         extent = [dilation * (side - 1) for dilation, side in _sides(weight, slide)]
         padding = [reach - own for reach, own in zip(extent, slide.padding, strict=True)]
         if not _is_plain(grad, weight, slide) or min(padding) < 0:
-            return input_gradient(grad, weight, shape, slide)
+            found = input_gradient(grad, weight, shape, slide)
+            return found.clamp_(min=0) if then == "relu" else found
         if id(weight) not in self._packed:
             self._packed[id(weight)] = weight, _pack(weight, grad, padding, slide)
         _, packed = self._packed[id(weight)]
-        found: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            grad, packed, None, padding, (1, 1), slide.dilation, 1, "none", [], ""
+        packed_found: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            grad, packed, None, padding, (1, 1), slide.dilation, 1, then, [], ""
         )
-        return found
+        return packed_found
 
 
 def _sides(weight: Tensor, slide: Slide) -> list[tuple[int, int]]:

@@ -95,24 +95,34 @@ class _Rectify(torch.autograd.Function):
 
 
 def rectified_gradient(
-    grad: Tensor, y: Tensor, top: float, rule: ReluRule, passes: Tensor | None = None
+    grad: Tensor,
+    y: Tensor,
+    top: float,
+    rule: ReluRule,
+    passes: Tensor | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The gradient of the input of a ReLU that gave ``y``, at most ``top``, by a rule.
 
-    The input lay inside where ``0 < y < top``, or where ``passes`` says so.
+    The input lay inside where ``0 < y < top``, or where ``passes`` says so. It is written to
+    ``out``, if that is given, and to a new tensor else.
     """
-    if rule != "plain":
-        grad = grad.clamp(min=0)
     if rule == "deconvnet":
-        return grad
+        return torch.clamp(grad, min=0, out=out)
+    masked = _masked(grad, y, top, passes, torch.empty_like(grad) if out is None else out)
+    return masked.clamp_(min=0) if rule == "guided" else masked
+
+
+def _masked(grad: Tensor, y: Tensor, top: float, passes: Tensor | None, out: Tensor) -> Tensor:
+    """By operations that are vectorised, as masked_fill is not."""
     if passes is not None:
-        return grad.where(passes, 0)
-    masked: Tensor = (  # by operations that are vectorised, as masked_fill is not
-        torch.ops.aten.hardtanh_backward(grad, y, 0, top)
-        if top < math.inf
-        else torch.ops.aten.threshold_backward(grad, y, 0)
-    )
-    return masked
+        return torch.where(passes, grad, grad.new_zeros(()), out=out)
+    if top < math.inf:
+        torch.ops.aten.hardtanh_backward.grad_input(grad, y, 0, top, grad_input=out)
+    else:
+        torch.ops.aten.threshold_backward.grad_input(grad, y, 0, grad_input=out)
+    return out
 
 
 def _relu(input: Tensor, inplace: bool = False) -> _Call:  # noqa: A002

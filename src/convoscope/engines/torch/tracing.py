@@ -25,8 +25,7 @@ from convoscope.engines.torch.convnet import ConvNet
 from convoscope.engines.torch.cropping import Cropping
 from convoscope.engines.torch.device import arithmetic
 from convoscope.engines.torch.hooks import watching
-from convoscope.engines.torch.neuron_crops import chain_gradient, links_between
-from convoscope.engines.torch.packed import PackedWeights
+from convoscope.engines.torch.neuron_crops import Prepared, chain_gradient, links_between
 from convoscope.engines.torch.relu_rule import RectifierRule, Way
 from convoscope.errors import SettingsError, unknown_name
 from convoscope.network import ClassLogit, Neuron, ReluRule, Target
@@ -57,7 +56,7 @@ class TorchTrace:
         self._outputs: dict[str, Tensor] = {}
         self._chain: dict[str, tuple[nn.Module, Tensor]] = {}
         self._chain_names = _chain_names(module)
-        self._packed = PackedWeights()
+        self._prepared = Prepared()
         self._logits: dict[str, Tensor] = {}
         self._is_open = True
         self._arrays: dict[str, FloatArray] = {}
@@ -108,7 +107,7 @@ class TorchTrace:
         traceback: TracebackType | None,
     ) -> None:
         self._is_open = False
-        self._packed = PackedWeights()
+        self._prepared = Prepared()
         self._outputs, self._chain, self._logits, self._arrays = {}, {}, {}, {}
 
     def _run(self) -> None:
@@ -168,7 +167,7 @@ class TorchTrace:
         if isinstance(target, Neuron) and source.ndim == 4:
             links = links_between(self._chain, target.layer, wrt)
             if links:
-                seeds = chain_gradient(links, seeds, self._way.rule, self._packed)
+                seeds = chain_gradient(links, seeds, self._way.rule, self._prepared)
                 source = links[-1].given
         with arithmetic(self._module.device, "float32"):
             (grad,) = torch.autograd.grad(
