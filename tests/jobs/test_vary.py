@@ -190,6 +190,18 @@ def test_options_of_a_network_and_augmentations_can_be_varied(place: Path) -> No
     assert (one["set"], one["augment"]) == ({"filters": 2, "blocks": 2}, "flip")
 
 
+def test_networks_are_varied_and_the_first_is_what_others_are_compared_with(place: Path) -> None:
+    other = place / "wider.yaml"
+    other.write_text(TINY.replace("filters: 4", "filters: 6"))
+    models = [str(place / "tiny.yaml"), str(other)]
+    asked: dict[str, Any] = {"epochs": 1, "batch": 8, "engine": "numpy", "seeds": 1, "jobs": 2}
+    run = vary({"model": models}, place / "shapes", out=place / "models", **asked)
+    found = compare(run)
+    assert [one.parameters for one in found.trained] == [127, 189]
+    (contrast,) = found.contrasts
+    assert contrast.sentence.startswith("model")
+
+
 @pytest.mark.parametrize(
     ("sets", "says"),
     [

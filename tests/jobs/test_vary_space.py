@@ -10,6 +10,7 @@ from convoscope.errors import ConvoscopeError, SettingsError
 from convoscope.jobs.vary_space import (
     Factor,
     Level,
+    first_network,
     from_sets,
     joined,
     merged,
@@ -39,6 +40,13 @@ def test_a_mapping_of_addresses_is_a_grid() -> None:
     assert len(variants(space.factors, space.combine)) == 4
     with pytest.raises(SettingsError, match="epochs: there must be values to try, got none"):
         of_values({"epochs": []})
+
+
+def test_the_first_of_the_networks_that_are_varied() -> None:
+    sets = ["epochs=1,2", "training.backbone=vgg19,squeezenet1_0"]
+    assert first_network(from_sets(sets)) == {"backbone": "vgg19"}
+    assert first_network(from_sets(["model=small,own-net"])) == {"model": "small"}
+    assert first_network(from_sets(["epochs=1,2", "backbone=vgg19"])) == {}
 
 
 def test_none_is_no_value_in_a_layer_and_a_word_in_a_setting() -> None:

@@ -31,7 +31,7 @@ from convoscope.jobs.vary_address import held_settings
 from convoscope.jobs.vary_estimate import estimated_seconds, relative_costs
 from convoscope.jobs.vary_resolve import Resolved, resolve_each, resolved, with_bases
 from convoscope.jobs.vary_room import Room, asked_jobs, room
-from convoscope.jobs.vary_space import Space, merged, of_values, variants
+from convoscope.jobs.vary_space import Space, first_network, merged, of_values, variants
 from convoscope.jobs.vary_trainings import (
     UNWATCHED,
     Begun,
@@ -74,6 +74,7 @@ def vary(
 
     ``space`` may be a mapping such as ``{"layers.conv1.kernel_size": [3, 5]}``: a grid.
     ``settings`` are those of :class:`~convoscope.jobs.request.TrainRequest`, for all variants.
+    Where networks themselves are varied and none is named, the others are compared with the first.
     ``jobs`` trainings are computed at a time. ``words`` are those of the command line that say the
     space, for the run's record.
 
@@ -88,7 +89,11 @@ def vary(
     space = space if isinstance(space, Space) else of_values(space)
     held, fixed = held_settings(space.fixed)
     given = {**space.settings, **settings, **held}
-    base = gathered(data, given.pop("model", model or space.model), settings_file, given)
+    network = given.pop("model", model or space.model)
+    if network is None and "backbone" not in given and settings_file is None:
+        given |= first_network(space)
+        network = given.pop("model", None)
+    base = gathered(data, network, settings_file, given)
     ready = _ready(replace(space, fixed=fixed), base, seeds, side, watching.progress)
     run = claim(out, data=base.data, model=f"{_stem(base)}-varied")
     where = ("--out", str(out)) if out is not None else ()

@@ -112,6 +112,16 @@ def of_values(values: Mapping[str, Sequence[Any]]) -> Space:
     )
 
 
+def first_network(space: Space) -> dict[str, str]:
+    """The setting that names the first network, where ``model`` or ``backbone`` is varied."""
+    for factor in space.factors:
+        named = (factor.address or "").removeprefix("training.")
+        if named in ("model", "backbone"):
+            assert factor.address is not None
+            return {named: str(factor.levels[0].changes[factor.address])}
+    return {}
+
+
 def read_space(file: Path) -> Space:
     """The space that a YAML file describes.
 
