@@ -65,6 +65,10 @@ def test_every_option_that_is_advised_is_there() -> None:
         ["weights", "import"],
         ["ladder"],
         ["predict"],
+        ["explain"],
+        ["maximise"],
+        ["atlas"],
+        ["experiment"],
     )
     helps = "".join(CliRunner().invoke(program, [*words, "--help"]).output for words in commands)
     for option in sorted(set(re.findall(r"--[a-z-]+", page))):
