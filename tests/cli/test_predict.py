@@ -154,6 +154,21 @@ def test_other_data_is_matched_by_class_name(convoscope: Convoscope, run: Run) -
         assert name.startswith(names[label])
 
 
+def test_images_that_the_network_has_learnt_from_are_told(convoscope: Convoscope, run: Run) -> None:
+    learnt = Path("shapes") / run.predictions("train").ids[0]
+    draw_folder(Path("more"), per_class=5)
+    shutil.copy(learnt, Path("more") / learnt.parent.name / "again.png")
+    result = convoscope("evaluate", "r", "more")
+    note = (
+        "more: the network has learnt from 1 of these 16 images, such as "
+        f"{learnt.parent.name}/again.png: their figures are too good"
+    )
+    assert f"note: {note}\n" in result.stdout
+    assert note in run.record().notes
+    assert convoscope("evaluate", "r", "more").exit_code == 0
+    assert run.record().notes.count(note) == 1
+
+
 def test_a_class_that_the_run_does_not_know(convoscope: Convoscope, run: Run) -> None:
     draw_folder(Path("more"), classes=("bars", "pole"))
     result = convoscope("evaluate", "r", "more")

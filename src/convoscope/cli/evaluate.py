@@ -48,6 +48,7 @@ def evaluate(
     from convoscope.cli import tables
     from convoscope.cli.progress import display
     from convoscope.jobs import evaluate as job
+    from convoscope.runs import Run
 
     with display(tables.console(is_error=True), is_quiet=quiet or as_json) as show:
         found = job.evaluate(
@@ -64,5 +65,7 @@ def evaluate(
         click.echo(json.dumps({"run": str(run), "splits": splits}, indent=2))
         return
     tables.out().print(tables.metrics_table(found.values()))
+    for note in Run(run).record().every_note:
+        tables.say(f"note: {note}")
     click.echo(f"saved in {run / 'predictions'}; the report does not change until you ask:")
     click.echo(f"convoscope report {run}")

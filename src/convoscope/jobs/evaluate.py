@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Unpack
@@ -19,6 +19,7 @@ from convoscope.data.splits import read_splits
 from convoscope.errors import DataError, RunError, SettingsError, placed, unknown_name
 from convoscope.jobs.predictions import label, logits_of, predictions_of
 from convoscope.jobs.progress import Progress, unwatched
+from convoscope.jobs.seen import taught_by
 from convoscope.jobs.settings import asked_request
 from convoscope.jobs.shown import thumbnails_of
 from convoscope.jobs.source import ReadingOptions, asked_dataset, reading
@@ -45,7 +46,7 @@ def evaluate(
     Without ``data`` the run's own splits, decoded again from the files it was trained on, which
     must still be the same. With ``data`` all its images, saved under its name; its classes are
     matched by name. ``options`` say how that data is read, as they do when training; none are
-    taken over from the run.
+    taken over from the run. Where the network has learnt from some of them the run notes it.
 
     Raises:
         RunError: if the run has no trained model, or its images have changed.
@@ -63,6 +64,9 @@ def evaluate(
     for predictions in tested.said:
         opened.write_predictions(predictions)
     _keep_pictures(opened, tested)
+    if tested.notes:
+        notes = dict.fromkeys((*opened.record().notes, *tested.notes))
+        opened.update_record(notes=tuple(notes))
     return {predictions.split: summarise(predictions) for predictions in tested.said}
 
 
@@ -73,6 +77,7 @@ class _Tested:
     said: tuple[Predictions, ...]
     decoded: Decoded
     is_own: bool
+    notes: tuple[str, ...] = ()
 
 
 def _own_splits(run: Run, network: Network, progress: Progress) -> _Tested:
@@ -124,7 +129,16 @@ def _other_data(
         class_names=names,
         groups=belonging(decoded),
     )
-    return _Tested((said,), decoded, is_own=False)
+    return _Tested((said,), decoded, is_own=False, notes=tuple(_leaks(run, said, decoded)))
+
+
+def _leaks(run: Run, said: Predictions, decoded: Decoded) -> Iterator[str]:
+    seen = taught_by(run, decoded)
+    if seen:
+        yield (
+            f"{said.split}: the network has learnt from {len(seen):,} of these {len(said.ids):,} "
+            f"images, such as {seen[0]}: their figures are too good"
+        )
 
 
 def _decoded(

@@ -44,6 +44,13 @@ def judged_unseen(splits: Splits, decoded: Decoded, request: TrainRequest) -> Sp
     return replace(splits, notes=(*splits.notes, note))
 
 
+def taught_by(run: Run, decoded: Decoded) -> tuple[str, ...]:
+    """The images, by their ids, that the run's network was trained on, then or before."""
+    taught = frozenset(_hashes(run, "train"))
+    ids = decoded.dataset.ids
+    return tuple(name for name, of in zip(ids, decoded.facts.sha256, strict=True) if of in taught)
+
+
 def _seen(start: Run, splits: Splits, decoded: Decoded) -> Iterator[str]:
     """The images that judge, by their ids, which the run has learnt from."""
     taught = frozenset(_hashes(start, "train"))
