@@ -125,4 +125,5 @@ def test_what_is_about_to_happen_is_said() -> None:
     ended = Ended(task=task, status="failed", reason="it broke")
     assert ended_line(ended, 1, 6, None) == "1/6  a/0  failed: it broke"
     assert ended_line(ended, 3, 6, 62.0) == "3/6  a/0  failed: it broke, about 1 min 02 s left"
-    assert ended_line(ended, 6, 6, 0.0) == "6/6  a/0  failed: it broke"
+    assert ended_line(ended, 5, 6, 0.4) == "5/6  a/0  failed: it broke"
+    assert ended_line(ended, 6, 6, 9.0) == "6/6  a/0  failed: it broke"

@@ -63,6 +63,21 @@ def test_pooled_luck_is_the_residual_of_an_analysis_of_variance() -> None:
     assert seed_luck([[1.0], [2.0]]) is None
 
 
+def test_an_interval_of_shares_holds_0_exactly_where_the_p_value_is_not_small() -> None:
+    called = []
+    for trial in range(200):
+        rng = generator(trial, "agreement")
+        first, second = (rng.random((2, 50)) < share for share in (0.85, 0.95))
+        luck = SeedLuck(sd=0.01, degrees=2)
+        found = paired_difference(
+            first.astype(float), second.astype(float), luck=luck, is_share=True
+        )
+        holds = found.interval.low <= 0 <= found.interval.high
+        assert holds == (found.p_value >= 0.05)
+        called.append(holds)
+    assert 20 < sum(called) < 180
+
+
 def test_equal_answers_are_no_difference() -> None:
     same = np.ones((2, 5))
     found = paired_difference(same, same, luck=None, is_share=True)

@@ -192,7 +192,7 @@ def ended_line(ended: Ended, done: int, total: int, left: float | None) -> str:
     """How a training ended, and about how many seconds the others take."""
     name = ended.task.name.removeprefix("variants/")
     said = f": {ended.reason}" if ended.reason else ""
-    about = "" if left is None or done == total else f", about {duration(left)} left"
+    about = "" if left is None or left < 1 or done == total else f", about {duration(left)} left"
     return f"{done}/{total}  {name}  {ended.status}{said}{about}"
 
 

@@ -19,8 +19,10 @@ from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.learning import multipliers
 from convoscope.errors import ConvoscopeError, SettingsError, UnknownNameError, unknown_name
 from convoscope.jobs import settings
+from convoscope.jobs.adapted import adapt
 from convoscope.jobs.prepare import choose_architecture, preprocessing_for
 from convoscope.jobs.request import TrainRequest
+from convoscope.jobs.starting import asked_start
 from convoscope.jobs.vary_address import changed, own_value
 from convoscope.jobs.vary_space import AS_IT_IS, Factor, Level, Space, value_text
 from convoscope.runs.variations import PlannedVariant
@@ -103,6 +105,8 @@ def resolved(planned: PlannedVariant, base: TrainRequest, dataset: Dataset) -> R
         for parameter in place.layer.parameter_shapes(place.input_shape)
     ]
     multipliers(architecture, names, request.rate)
+    if (start := asked_start(request)) is not None:
+        adapt(request, start, architecture, dataset)  # refuses stages and views that cannot be
     return Resolved(
         planned=planned,
         request=request,

@@ -77,7 +77,8 @@ def paired_difference(
 
     ``first`` (S, N) and ``second`` (S', N) hold a number per seed and image: a loss, or with
     ``is_share`` 0 or 1. Student's distribution, with Welch's degrees of freedom for the two
-    variances; the p-value of shares with Edwards' correction for their steps.
+    variances; of shares both interval and p-value with Edwards' correction for their steps, so that
+    they never disagree.
 
     Source: Welch 1947, https://doi.org/10.2307/2332510; Edwards 1948,
     https://doi.org/10.1007/BF02289261.
@@ -98,8 +99,8 @@ def paired_difference(
     of_seeds = luck.sd**2 * shares if luck is not None else 0.0
     error = math.sqrt(of_images + of_seeds)
     degrees = _welch(of_images, images - 1, of_seeds, luck.degrees if luck else 1)
-    reach = float(stats.t.ppf(0.5 + level / 2, degrees)) * error
-    step = 1 / (images * max(len(first), len(second))) if is_share else 0.0
+    step = 1 / (images * max(len(first), len(second))) if is_share and error else 0.0
+    reach = float(stats.t.ppf(0.5 + level / 2, degrees)) * error + step
     return Paired(
         value=value,
         interval=Interval(value - reach, value + reach),
