@@ -25,7 +25,7 @@ from convoscope.jobs.explain_request import ExplainRequest
 from convoscope.network import Network
 from convoscope.report import explain_page
 from convoscope.report.looking import main_targets, shown_image
-from convoscope.report.looking_maps import strongest_channels
+from convoscope.report.looking_maps import filter_sections, map_sections, strongest_channels
 from convoscope.report.looking_neurons import close_up, neuron_groups
 from convoscope.report.looking_section import looking_section
 from convoscope.runs.explanation_files import (
@@ -308,3 +308,19 @@ def test_explanations_of_a_run_are_in_the_order_they_were_made(
         (tmp_path / "explanations" / str(number)).mkdir(parents=True)
         (tmp_path / "explanations" / str(number) / "manifest.json").write_text(text)
     assert [found.path.name for found in explanations_of(tmp_path)] == ["1", "2", "10"]
+
+
+def test_of_large_maps_and_deep_filters_fewer_stand_on_the_page() -> None:
+    rng = np.random.default_rng(0)
+    counts = {}
+    for side in (4, 56, 224):
+        (section,) = map_sections(
+            replace(image_of(), maps={"conv": rng.random((70, side, side))}), {}
+        )
+        counts[side] = len(section.maps)
+        assert section.words.startswith(f"The {counts[side]} with the highest values of 70.")
+    assert counts == {4: 64, 56: 31, 224: 8}
+    (shallow,) = filter_sections({"conv": rng.normal(size=(70, 3, 3, 3))})
+    (deep,) = filter_sections({"conv": rng.normal(size=(70, 512, 3, 3))})
+    assert (len(shallow.filters), len(deep.filters)) == (64, 8)
+    assert deep.words.startswith("The first 8 of 70.")

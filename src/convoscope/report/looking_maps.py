@@ -23,7 +23,13 @@ from convoscope.report.looking import Legend, Shown
 from convoscope.runs.explanations import ExplainedImage
 
 MOST_MAPS: Final = 64
-"""So many maps of a layer stand on a page, the strongest; the files hold all."""
+"""So many maps, or filters, of a layer stand on a page; the files hold all."""
+
+MOST_VALUES: Final = {"maps": 100_000, "filters": 40_000}
+"""Of large maps, and of filters of many channels, fewer stand there: so many values in all."""
+
+FEWEST: Final = 8
+"""Yet so many, whatever their size."""
 
 PAIRED: Final = 10
 """So many filters, the first ones, stand beside the maps they make."""
@@ -118,7 +124,8 @@ def vector_shown(values: FloatArray, scale: Scale, title: str) -> Shown:
 def _maps(layer: str, maps: FloatArray, filters: FloatArray | None, most: int) -> ShownMaps:
     if maps.ndim == 1:
         return _vector(layer, maps)
-    scale, chosen = scale_of(maps), strongest_channels(maps, most)
+    scale = scale_of(maps)
+    chosen = strongest_channels(maps, min(most, _how_many(maps, "maps")))
     count, height, width = maps.shape
     silent = int((np.abs(maps).max(axis=(1, 2)) == 0).sum())
     words = []
@@ -168,13 +175,13 @@ def _pairs(maps: FloatArray, filters: FloatArray, scale: Scale) -> tuple[Pair, .
             map=_map(maps[number], number, scale),
             filter=_filter(filters[number], number, limit),
         )
-        for number in range(min(PAIRED, len(filters)))
+        for number in range(min(PAIRED, _how_many(filters, "filters")))
     )
 
 
 def _filters(layer: str, filters: FloatArray) -> ShownFilters:
     count, channels, height, width = filters.shape
-    shown, limit = min(count, MOST_MAPS), float(np.abs(filters).max())
+    shown, limit = _how_many(filters, "filters"), float(np.abs(filters).max())
     is_colour = channels == 3
     inside = f" × {channels}" if channels > 1 else ""
     words = [f"The first {shown} of {wording.count(count)}."] if shown < count else []
@@ -208,6 +215,13 @@ def _filter(values: FloatArray, number: int, limit: float) -> Shown:
         words=_signed(value_range(values)),
         is_exact=True,
     )
+
+
+def _how_many(values: FloatArray, what: str) -> int:
+    """How many of the maps (C, h, w) or filters (F, C, k, k) stand on a page."""
+    count = len(values)
+    room = MOST_VALUES[what] // (values.size // count)
+    return min(count, MOST_MAPS, max(FEWEST, room))
 
 
 def _signed(words: str) -> str:
