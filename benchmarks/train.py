@@ -12,9 +12,11 @@ TensorFlow where that can be imported, else with PyTorch; fastai takes part wher
 
 Each contender is a process of its own, with its own settings of threads and memory. They learn an
 epoch in turns, the others asleep, after one that is not counted. The table has the medians, in
-images a second, and ours over the best peer. The last part trains two networks at once, half of
-the threads each, and one with all threads: the ratio of images a second is what trainings side by
-side gain.
+images a second, and ours over the best peer; ``tuned`` is no peer, it shows what is left. The last
+part trains two networks at once, half of the threads each, and one with all threads: the ratio of
+images a second is what trainings side by side gain. Beside it stands how much of the cores one
+alone uses, its threads asleep while they wait: where that is u, no more than 1 / u can be gained.
+The bar of 1.5 is for networks that leave the cores a third or more of their time.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ import subprocess
 import sys
 import time
 
-from train_contenders import CASES, CONTENDERS, is_here
+from train_contenders import CASES, CONTENDERS, is_here, keras_backend
 
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 
 
 class Contender:
@@ -41,7 +43,7 @@ class Contender:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | dict.fromkeys(_THREADS, str(threads)),
+            env=os.environ | dict.fromkeys(_THREADS, str(threads)) | {"TF_CPP_MIN_LOG_LEVEL": "2"},
         )
         self.wait()
 
@@ -51,11 +53,13 @@ class Contender:
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
 
-    def wait(self) -> None:
-        """Wait until it is done."""
+    def wait(self) -> float:
+        """Wait until it is done; the processor's seconds that it took."""
         assert self._process.stdout is not None
-        if self._process.stdout.readline() != "done\n":
+        word, _, seconds = self._process.stdout.readline().partition(" ")
+        if word != "done":
             raise SystemExit("a contender died: its words stand above")
+        return float(seconds)
 
     def end(self) -> None:
         """Let it go."""
@@ -66,11 +70,12 @@ def learn_when_told(name: str, case: str) -> None:
     """What a contender's process does."""
     told, sys.stdout = sys.stdout, sys.stderr  # Keras and fastai may print
     epoch = CONTENDERS[name](CASES[case])
-    epoch()
-    print("done", file=told, flush=True)
-    while sys.stdin.readline():
+    asked = True
+    while asked:
+        began = time.process_time()
         epoch()
-        print("done", file=told, flush=True)
+        print("done", time.process_time() - began, file=told, flush=True)
+        asked = bool(sys.stdin.readline())
 
 
 def rates(case: str, names: list[str], threads: int, rounds: int) -> dict[str, float]:
@@ -88,26 +93,29 @@ def rates(case: str, names: list[str], threads: int, rounds: int) -> dict[str, f
     return {name: CASES[case].images / statistics.median(taken) for name, taken in seconds.items()}
 
 
-def gain_side_by_side(case: str, threads: int, rounds: int) -> float:
-    """Images a second of two trainings at once, over those of one with all threads."""
+def side_by_side(case: str, threads: int, rounds: int) -> tuple[float, float]:
+    """Images a second of two trainings at once over those of one with all threads; and the share
+    of the cores' time that the one alone uses.
+    """
     alone = Contender("ours", case, threads)
     both = [Contender("ours", case, max(1, threads // 2)) for _ in range(2)]
-    found = []
+    gains, uses = [], []
     for _ in range(rounds):
-        one, two = _seconds([alone]), _seconds(both)
-        found.append(2 * one / two)
+        (one, work), (two, _) = _seconds([alone]), _seconds(both)
+        gains.append(2 * one / two)
+        uses.append(work / (one * threads))
     for contender in (alone, *both):
         contender.end()
-    return statistics.median(found)
+    return statistics.median(gains), statistics.median(uses)
 
 
-def _seconds(contenders: list[Contender]) -> float:
+def _seconds(contenders: list[Contender]) -> tuple[float, float]:
+    """Until all are done, on the clock; and the processor's."""
     began = time.perf_counter()
     for contender in contenders:
         contender.go()
-    for contender in contenders:
-        contender.wait()
-    return time.perf_counter() - began
+    work = sum(contender.wait() for contender in contenders)
+    return time.perf_counter() - began, work
 
 
 def main() -> None:
@@ -118,17 +126,20 @@ def main() -> None:
         return
     names = [name for name in CONTENDERS if is_here(name)]
     cases = [case for case in CASES if arguments.only in (None, case)]
+    absent = [name for name in CONTENDERS if name not in names]
+    print(f"absent: {', '.join(absent) or 'nobody'}; Keras computes with {keras_backend()}")
     print(f"{arguments.threads} threads; images a second, medians of {arguments.rounds} epochs")
     print(f"{'network':<16}{''.join(f'{name:>11}' for name in names)}{'ours / best':>14}")
     for case in cases:
         found = rates(case, names, arguments.threads, arguments.rounds)
-        best = max(rate for name, rate in found.items() if name != "ours")
+        best = max(rate for name, rate in found.items() if name not in ("ours", "tuned"))
         cells = "".join(f"{rate:>11,.0f}" for rate in found.values())
         print(f"{case:<16}{cells}{found['ours'] / best:>14.2f}", flush=True)
     print("\ntwo at once, half of the threads each, over one with all of them")
+    print(f"{'network':<16}{'gain':>6}{'one alone uses':>18}")
     for case in cases:
-        gain = gain_side_by_side(case, arguments.threads, arguments.rounds)
-        print(f"{case:<16}{gain:>6.2f}", flush=True)
+        gain, use = side_by_side(case, arguments.threads, arguments.rounds)
+        print(f"{case:<16}{gain:>6.2f}{use:>16.0%}{'' if use < 2 / 3 else '  fills them':<13}")
 
 
 def _arguments() -> argparse.Namespace:
