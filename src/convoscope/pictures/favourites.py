@@ -48,7 +48,7 @@ def favourite_sheet(
         for picture, silent in zip(pictures, is_silent, strict=True)
     ]
     width = tiles[0].shape[1]
-    return mosaic(tiles, [_short(name, width) for name in names], theme=theme)
+    return mosaic(tiles, [short_name(name, width) for name in names], theme=theme)
 
 
 def strip(patches: Sequence[ByteArray], side: int, *, gap: int = 2) -> ByteArray:
@@ -60,7 +60,7 @@ def strip(patches: Sequence[ByteArray], side: int, *, gap: int = 2) -> ByteArray
     return np.hstack(parts[:-1])
 
 
-def _short(name: str, width: int) -> str:
+def short_name(name: str, width: int) -> str:
     """As much of the name as fits below a tile."""
     most = max(3, width // 6)
     return name if len(name) <= most else name[: most - 1] + "…"

@@ -6,6 +6,7 @@ Made from a folder of ``convoscope explain`` and from those of ``convoscope maxi
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ import numpy as np
 
 from convoscope import disk
 from convoscope.arrays import Array, ByteArray, FloatArray
-from convoscope.pictures.favourites import favourite_tile, sheet_name
+from convoscope.pictures.favourites import favourite_tile, sheet_name, short_name
 from convoscope.pictures.maps import exact_uri
 from convoscope.pictures.mosaics import (
     Scale,
@@ -50,6 +51,7 @@ MOST_UNITS: Final = 128
 """So many favourite inputs of a layer stand on the page, the first; the sheet holds all."""
 
 _WIDE, _LARGEST, _SMALL = 1072, 8, 40
+_TILE_SIDE, _NAMED_SIDE, _LETTER = 56, 84, 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,8 +226,11 @@ def _sheet(
     silent = sum(bool(each["is_silent"]) for each in records)
     words = f"{silent} are crossed out: no way was found to excite them." if silent > 1 else ""
     words = "1 is crossed out: no way was found to excite it." if silent == 1 else words
-    tiles = _tiles(arrays[f"{title}/pictures"][:MOST_UNITS].transpose(0, 2, 3, 1), records)
-    drawn = mosaic(tiles, [str(each["name"]) for each in records[: len(tiles)]], theme="light")
+    names = [str(each["name"]) for each in records[:MOST_UNITS]]
+    side = min(_NAMED_SIDE, max(_TILE_SIDE, _LETTER * max(map(len, names))))
+    pictures = arrays[f"{title}/pictures"][:MOST_UNITS].transpose(0, 2, 3, 1)
+    tiles = _tiles(pictures, records, side)
+    drawn = mosaic(tiles, [short_name(name, tiles[0].shape[1]) for name in names], theme="light")
     return ShownSheet(
         recipe=recipe,
         words=words,
@@ -239,8 +244,9 @@ def _sheet(
     )
 
 
-def _tiles(pictures: ByteArray, records: Sequence[Mapping[str, Any]]) -> list[ByteArray]:
-    times = max(1, round(56 / max(pictures.shape[1:3])))
+def _tiles(pictures: ByteArray, records: Sequence[Mapping[str, Any]], side: int) -> list[ByteArray]:
+    """Pictures (T, h, w, C), small ones as large as ``side`` in whole squares."""
+    times = max(1, math.ceil(side / max(pictures.shape[1:3])))
     return [
         favourite_tile(np.asarray(picture), times=times, is_silent=bool(record["is_silent"]))
         for picture, record in zip(pictures, records, strict=False)
