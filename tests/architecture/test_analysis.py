@@ -153,3 +153,11 @@ def test_the_json_object_has_stable_keys_and_plain_values() -> None:
             },
         ],
     }
+
+
+def test_a_vector_has_no_field_of_its_own_in_any_table() -> None:
+    rows = {row.name: row for row in analyse(make("lenet-5")).rows}
+    assert rows["conv2"].field == rows["conv2"].receptive_field
+    assert all(row.field is None for row in rows.values() if len(row.output_shape) == 1)
+    table = analyse(make("lenet-5"))._repr_html_()
+    assert table.count(">all<") == sum(row.field is None for row in rows.values()) > 1

@@ -58,6 +58,19 @@ def test_the_page_prints_them(digits_run: Run) -> None:
     assert '<a href="#confidence">' in page
 
 
+def reliabilities(page: str) -> int:
+    return page.count('class="chart reliability"')
+
+
+def test_how_honest_it_is_stands_on_the_page_once(digits_run: Run, tmp_path: Path) -> None:
+    page = render(read(digits_run))
+    assert reliabilities(page) == 2, "before the temperature, and with it"
+    bare = Run(Path(shutil.copytree(digits_run.path, tmp_path / "run")))
+    (bare.path / "predictions" / "validation.npz").unlink()
+    bare.split_file.unlink(missing_ok=True)
+    assert reliabilities(render(read(bare))) == 2, "beside the mistakes of train, and of test"
+
+
 def test_without_a_validation_split_there_is_no_such_section(
     digits_run: Run, tmp_path: Path
 ) -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from convoscope.architecture.analysis import analyse
+from convoscope.architecture.zoo import make
 from convoscope.report import material
 from convoscope.report.reading import Contents, read
 from convoscope.runs.record import Status
@@ -118,3 +120,18 @@ def test_what_stayed_as_it_was_is_not_drawn_as_learning(contents: Contents) -> N
     frozen = {**PRETRAINED, "frozen_up_to": contents.analysis.rows[-1].name}
     still = replace(contents, model={**contents.model, "backbone": frozen})
     assert material.network(still).diagram != material.network(contents).diagram
+
+
+def test_a_layer_that_sees_everything_says_so_as_describe_does(contents: Contents) -> None:
+    flatten, dense = material.network(contents).rows
+    assert [row.sees for row in (flatten, dense)] == ["all", "all"]
+    small = replace(contents, analysis=analyse(make("lenet-5")))
+    rows = {row.name: row for row in material.network(small).rows}
+    assert {name: row.sees for name, row in rows.items() if row.jump != "–"} == {
+        "conv1": "5 × 5",
+        "pool1": "6 × 6",
+        "conv2": "14 × 14",
+        "pool2": "16 × 16",
+    }
+    vectors = ("flatten", "dense1", "dense2", "dense3")
+    assert {rows[name].sees for name in vectors} == {"all"}

@@ -145,6 +145,15 @@ def test_an_unfinished_run_has_no_figures_of_its_own(folds: Run, tmp_path: Path)
         read_parts(convoscope.open_run(folds.path / "folds" / "1"))
 
 
+def test_how_the_parts_learnt_is_shown_together(folds: Run, seeds: Run) -> None:
+    for run, word, count in ((folds, "fold", 4), (seeds, "seed", 3)):
+        page = write(run).read_text(encoding="utf-8")
+        section = page[page.index('<section id="learning">') :].partition("</section>")[0]
+        assert '<a href="#learning">Learning</a>' in page
+        assert f"Each thin line is one {word}, the bold one the median of all {count}" in section
+        assert section.count(' thin"') == 3 * count, "train loss, validation loss and accuracy"
+
+
 def test_a_section_has_a_row_for_each_part(folds: Run, seeds: Run) -> None:
     section = parts_section(read_parts(folds), 1 / 3)
     assert [row.name for row in section.rows] == ["1", "2", "3", "4"]

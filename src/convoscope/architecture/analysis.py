@@ -30,6 +30,8 @@ MAC_CONVENTION = (
     "biases, batch norm, activations and pooling count none"
 )
 MEMORY_CONVENTION = "memory = every layer's output for one image in float32"
+EVERYTHING = "all"
+"""What a table says of :attr:`Row.field` where it is ``None``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,13 @@ class Row:
     jump: Size
     head: str | None
     depth: int
+
+    @property
+    def field(self) -> Size | None:
+        """The receptive field of one cell; ``None`` where cells are no places in the image any
+        more and each sees the whole map before it, as those of a vector do.
+        """
+        return self.receptive_field if any(self.jump) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +95,7 @@ class Analysis:
                 row.parameters,
                 row.macs,
                 row.activation_bytes,
-                shape_text(row.receptive_field),
+                shape_text(row.field) if row.field else EVERYTHING,
             )
             for row in self.rows
         ]

@@ -14,6 +14,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from convoscope.architecture.analysis import (
+    EVERYTHING,
     FLOAT32_BYTES,
     MAC_CONVENTION,
     MEMORY_CONVENTION,
@@ -189,9 +190,7 @@ def _layer_table(analysis: Analysis, *, with_kinds: bool = True) -> Table:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    # A jump of 0 says that cells are no longer places in the image: each sees all of it. Kernels
-    # are square, so that one side of a field says both.
-    is_map = bool(row.jump[0])
+    # Kernels are square, so that one side of a field says both.
     return (
         "  " * row.depth + _escaped(row.name),
         row.kind,
@@ -199,8 +198,8 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{row.parameters:,}" if row.parameters else "",
         f"{row.macs:,}" if row.macs else "",
         _memory(row.activation_bytes),
-        str(row.receptive_field[0]) if is_map else "all",
-        str(row.jump[0]) if is_map else "",
+        str(row.field[0]) if row.field else EVERYTHING,
+        str(row.jump[0]) if row.field else "",
     )
 
 

@@ -25,17 +25,21 @@ Colour: TypeAlias = Literal["orange", "blue", "green", "purple"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """A score per epoch, ``nan`` where it was not measured."""
+    """A score per epoch, ``nan`` where it was not measured; a thin one is one of many alike, which
+    nobody reads one by one: its name is not written.
+    """
 
     name: str
     values: Sequence[float]
     colour: Colour
     is_dashed: bool = False
+    is_thin: bool = False
 
     @property
     def style(self) -> str:
         """The classes of its line."""
-        return f"curve {self.colour} dashes" if self.is_dashed else f"curve {self.colour}"
+        looks = (("dashes", self.is_dashed), ("thin", self.is_thin))
+        return " ".join(["curve", self.colour, *(name for name, is_so in looks if is_so)])
 
 
 class PhaseBegin(NamedTuple):
@@ -55,7 +59,8 @@ def learning_curves(
     best_epoch: int | None = None,
     phases: Sequence[PhaseBegin] = (),
 ) -> Markup:
-    """A chart of curves over the epochs, each named at its end, the best epoch marked.
+    """A chart of curves over the epochs, each that is not thin named at its end, the best epoch
+    marked.
 
     A share goes up to 100 % from the quarter below its least. Anything else starts at 0, or is
     drawn on a logarithmic axis if it falls by a factor of a hundred and more. Of several
@@ -84,6 +89,7 @@ def learning_curves(
         for curve in curves
     ]
     is_marked = best_epoch is not None and best_epoch in epochs
+    named = [curve for curve in curves if not curve.is_thin]
     return picture(
         WIDTH,
         HEIGHT + more,
@@ -91,11 +97,10 @@ def learning_curves(
         *(_phase_marks(phases, epochs[-1], across, frame) if more else ()),
         *([_best_mark(best_epoch, across, frame, above=more)] if best_epoch and is_marked else ()),
         *lines,
-        _end_labels(epochs, curves, across, up),
-        label=_spoken(score, epochs, curves, best_epoch, is_share=is_share)
-        + _spoken_phases(phases),
+        _end_labels(epochs, named, across, up),
+        label=_spoken(score, epochs, named, best_epoch, is_share=is_share) + _spoken_phases(phases),
         class_="chart curves",
-        data_hover=_hover(epochs, curves, across, frame, is_share=is_share),
+        data_hover=_hover(epochs, named, across, frame, is_share=is_share),
     )
 
 

@@ -68,6 +68,7 @@ CHART_STYLE = """
 .chart .green { stroke: var(--green); }
 .chart .purple { stroke: var(--purple); }
 .chart .dashes { stroke-dasharray: 6 4; }
+.chart .thin { stroke-width: 1; stroke-opacity: .5; }
 .chart text.blue { fill: var(--blue); stroke: none; }
 .chart text.orange { fill: var(--orange); stroke: none; }
 .chart text.green { fill: var(--green); stroke: none; }

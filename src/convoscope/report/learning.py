@@ -14,7 +14,7 @@ from convoscope.report import wording
 from convoscope.report.reading import Contents
 
 
-class _Kind(NamedTuple):
+class Kind(NamedTuple):
     """A curve that may be there: the key of its scores, its name, its looks."""
 
     key: str
@@ -23,12 +23,14 @@ class _Kind(NamedTuple):
     is_dashed: bool = False
 
 
-_CURVES = (
-    _Kind("train", "train", "orange"),
-    _Kind("train_evaluated", "train (eval)", "orange", is_dashed=True),
-    _Kind("validation", "validation", "blue"),
-    _Kind("test", "test", "green", is_dashed=True),
+CURVES = (
+    Kind("train", "train", "orange"),
+    Kind("train_evaluated", "train (eval)", "orange", is_dashed=True),
+    Kind("validation", "validation", "blue"),
+    Kind("test", "test", "green", is_dashed=True),
 )
+SCORES = (("loss", False), ("accuracy", True))
+"""What has a chart of its own, and whether it is a share."""
 _COLUMNS = {
     "train_loss": "train loss",
     "train_evaluated_loss": "train loss (eval)",
@@ -87,7 +89,7 @@ def _charts(contents: Contents) -> list[tuple[str, Markup]]:
     history, best = contents.history, contents.record.best_epoch or None
     epochs = [int(epoch["epoch"]) for epoch in history]
     charts = []
-    for key, is_share in (("loss", False), ("accuracy", True)):
+    for key, is_share in SCORES:
         curves = [
             Curve(
                 name=kind.name,
@@ -95,7 +97,7 @@ def _charts(contents: Contents) -> list[tuple[str, Markup]]:
                 colour=kind.colour,
                 is_dashed=kind.is_dashed,
             )
-            for kind in _CURVES
+            for kind in CURVES
         ]
         curves = [curve for curve in curves if any(math.isfinite(v) for v in curve.values)]
         if curves:

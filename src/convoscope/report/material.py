@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from convoscope.architecture.analysis import MAC_CONVENTION, MEMORY_CONVENTION, Analysis
+from convoscope.architecture.analysis import (
+    EVERYTHING,
+    MAC_CONVENTION,
+    MEMORY_CONVENTION,
+    Analysis,
+)
 from convoscope.metrics.mistakes import class_samples
 from convoscope.pictures.diagram import Block, network_diagram
 from convoscope.report import wording
@@ -106,8 +111,8 @@ def network(contents: Contents) -> Network:
             parameters=row.parameters,
             macs=row.macs,
             memory=wording.data_size(row.activation_bytes),
-            sees=wording.shape(row.receptive_field),
-            jump=wording.shape(row.jump) if any(row.jump) else wording.UNKNOWN,
+            sees=wording.shape(row.field) if row.field else EVERYTHING,
+            jump=wording.shape(row.jump) if row.field else wording.UNKNOWN,
             head=row.head or "",
             indent=row.depth,
         )

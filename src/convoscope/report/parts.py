@@ -18,6 +18,7 @@ from convoscope.pictures.bars import AccuracyRow, accuracy_chart
 from convoscope.report import wording
 from convoscope.report.accuracy import accuracy_row
 from convoscope.report.headline import BASELINE_NAME
+from convoscope.report.learning_parts import Together, learnt_together
 from convoscope.report.printed import number, read_page
 from convoscope.runs.parts import CROSS_VALIDATION, LOSS, Parts, figures_of, shared_training
 
@@ -47,7 +48,9 @@ class StatisticRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartsSection:
-    """The section: ``word`` is fold or seed, ``sentences`` say what its numbers are worth."""
+    """The section: ``word`` is fold or seed, ``sentences`` say what its numbers are worth,
+    ``learnt`` is how they came to be.
+    """
 
     word: str
     sentences: tuple[str, ...]
@@ -55,6 +58,7 @@ class PartsSection:
     columns: tuple[str, ...]
     rows: tuple[PartRow, ...]
     statistics: tuple[StatisticRow, ...]
+    learnt: Together | None
 
 
 def parts_section(parts: Parts, baseline: float | None) -> PartsSection:
@@ -69,6 +73,7 @@ def parts_section(parts: Parts, baseline: float | None) -> PartsSection:
         columns=columns[1:],
         rows=tuple(_rows(parts)),
         statistics=tuple(_statistics(parts, columns)),
+        learnt=learnt_together([part.run.history() for part in parts.parts], word),
     )
 
 

@@ -1,6 +1,7 @@
 const SVG = "http://www.w3.org/2000/svg";
-const DRAWN = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linecap",
-  "stroke-linejoin", "font-family", "font-size", "font-weight", "text-anchor", "shape-rendering"];
+const DRAWN = ["fill", "fill-opacity", "opacity", "stroke", "stroke-width", "stroke-opacity",
+  "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "font-family", "font-size", "font-weight",
+  "text-anchor", "shape-rendering"];
 
 /** A copy of a drawing that carries its own colours; what the page hides is left out. */
 function frozen(svg) {
