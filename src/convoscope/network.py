@@ -7,6 +7,7 @@ for are values: targets, an optimiser, losses. What they answer is NumPy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,6 +23,7 @@ from convoscope.errors import SettingsError
 ReluRule: TypeAlias = Literal["plain", "guided", "deconvnet"]
 Engine: TypeAlias = Literal["torch", "numpy"]
 Precision: TypeAlias = Literal["float32", "float64", "bfloat16"]
+OptimiserKind: TypeAlias = Literal["sgd", "adam", "adamw"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ class Optimiser:
     https://arxiv.org/abs/1711.05101); it applies to weights, not to biases and batch norm.
     """
 
-    kind: Literal["sgd", "adam", "adamw"] = "adam"
+    kind: OptimiserKind = "adam"
     learning_rate: float = 0.001
     momentum: float = 0.0
     nesterov: bool = False
@@ -215,8 +217,10 @@ class Optimiser:
     eps: float = 1e-8
 
     def __post_init__(self) -> None:
-        if not self.learning_rate > 0:
-            raise SettingsError(f"learning_rate must be above 0, got {self.learning_rate}")
+        if not 0 < self.learning_rate < math.inf:
+            raise SettingsError(
+                f"learning_rate must be above 0 and finite, got {self.learning_rate}"
+            )
         if not 0 <= self.momentum < 1:
             raise SettingsError(f"momentum must be at least 0 and below 1, got {self.momentum}")
         if self.momentum and self.kind != "sgd":

@@ -86,6 +86,20 @@ def test_options_override_the_settings_file(
     assert (settings["epochs"], settings["batch"], settings["model"]) == (1, 12, str(tiny))
 
 
+@pytest.mark.parametrize("several", [(), ("--folds", "2"), ("--seeds", "2")])
+def test_a_settings_file_may_name_the_run_s_folder(
+    convoscope: Convoscope, shapes_folder: Path, tiny: Path, several: tuple[str, ...]
+) -> None:
+    Path("s.yaml").write_text(f"model: {tiny}\nepochs: 1\nengine: numpy\nout: mine\n")
+    words = ("train", shapes_folder, "--settings", "s.yaml", "--no-report", *several)
+    result = convoscope(*words)
+    assert result.exit_code == 0, result.stderr
+    assert Run(Path("mine")).record().command[-2:] == ("--out", "mine")
+    assert "mine: a new run needs a folder of its own" in convoscope(*words).stderr
+    assert convoscope(*words, "-o", "other").exit_code == 0
+    assert Run(Path("other")).record().status == "finished"
+
+
 def test_a_zoo_network_s_options_are_passed_on(convoscope: Convoscope, shapes_folder: Path) -> None:
     result = convoscope(
         *("train", shapes_folder, "-m", "flexible", "--input", "16", "-o", "r", "--no-report"),

@@ -29,7 +29,8 @@ def test_finite_losses_of_a_network_that_learns_nothing_are_noted(
     (note,) = [note for note in run.record().notes if note.startswith(ASTRAY)]
     assert note == (
         f"{ASTRAY}{loss:.3g}, where guessing evenly gives 1.1, and validation is no better than "
-        "always naming the largest class: try a learning rate below 100"
+        "always naming the largest class: try a much lower learning rate than 100, 0.01 is usual "
+        "for sgd"
     )
 
 

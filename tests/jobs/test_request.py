@@ -12,6 +12,7 @@ from convoscope.errors import RunError, SettingsError, UnknownNameError
 from convoscope.jobs.request import TrainRequest, input_shape, option_value, quoted
 from convoscope.jobs.settings import (
     absolute,
+    asked_out,
     asked_request,
     gathered,
     read_settings,
@@ -144,6 +145,11 @@ def test_an_input_of_one_size_may_be_a_number(tmp_path: Path, size: object) -> N
         ("- epochs", "must hold lines such as  epochs: 20 , got list"),
         ("epoch: 2", "no setting 'epoch': did you mean 'epochs'"),
         ("epochs: many", "epochs: must be a valid integer, got 'many': correct it"),
+        (
+            "folds: 5",
+            "folds: a settings file says how one network is trained, got folds: 5: leave ",
+        ),
+        ("seeds: 3", "leave it out and write --seeds 3 beside --settings"),
     ],
 )
 def test_a_wrong_settings_file_is_named(tmp_path: Path, content: str, sentence: str) -> None:
@@ -152,6 +158,16 @@ def test_a_wrong_settings_file_is_named(tmp_path: Path, content: str, sentence: 
     with pytest.raises((SettingsError, UnknownNameError), match=sentence) as error:
         read_settings(file)
     assert str(error.value).startswith(str(file))
+
+
+def test_a_settings_file_may_name_where_a_run_goes_and_where_it_starts(tmp_path: Path) -> None:
+    (file := tmp_path / "s.yaml").write_text("out: runs/mine\nfrom: runs/first\nmodel: small\n")
+    assert read_settings(file) == {"from_run": "runs/first", "model": "small"}
+    assert asked_out(None, file) == "runs/mine"
+    assert asked_out("elsewhere", file) == "elsewhere"
+    assert asked_out(None, None) is None
+    (bare := tmp_path / "bare.yaml").write_text("model: small\n")
+    assert asked_out(None, bare) is None
 
 
 def test_a_missing_settings_file_is_named(tmp_path: Path) -> None:

@@ -274,12 +274,12 @@ def test_a_rate_that_destroys_what_was_learnt_is_noticed(train: Train) -> None:
     assert exploded == (
         f"the loss exploded in epoch 1, the first in which pretrained layers learnt: {loss:.3g}, "
         "where guessing evenly gives 1.1: what they knew is probably lost, train again with a "
-        "learning rate below 30 or a longer --warmup"
+        "much lower learning rate than 30, 0.01 is usual for sgd, or a longer --warmup"
     )
     assert harm.startswith("learning did the pretrained layers harm: on validation the network is ")
     assert harm.endswith(
         "the nearest neighbours in the features that it began with on 100.0%: train again with a "
-        "learning rate below 30, or with --tune last"
+        "much lower learning rate than 30, 0.01 is usual for sgd, or with --tune last"
     )
     assert set(run.record().warnings) < set(run.record().notes)
     assert train("good", tune="last").record().warnings == ()

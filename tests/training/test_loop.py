@@ -471,7 +471,8 @@ def test_a_nan_loss_names_its_step_and_keeps_the_best_epoch(
     assert result.divergence is not None
     assert str(result.divergence.error()) == (
         "epoch 3: the loss must be a finite number, found nan since step 2, and the weights of "
-        f"epoch {two.best_epoch} were kept: train again with a learning rate below 0.1"
+        f"epoch {two.best_epoch} were kept: train again with a learning rate below 0.1, such as "
+        "0.01"
     )
     assert isinstance(events[-1], TrainingEnded)
     assert events[-1].reason == "diverged"

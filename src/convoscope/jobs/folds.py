@@ -19,7 +19,7 @@ from convoscope.jobs.parts import Part, Plan, Watching, begin_all, go_on_with_al
 from convoscope.jobs.prepare import Prepared, prepare_each, prepare_each_again
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.request import TrainRequest, defaults
-from convoscope.jobs.settings import asked_request, gathered
+from convoscope.jobs.settings import asked_out, asked_request, gathered
 from convoscope.jobs.shown import write_shown
 from convoscope.metrics.predictions import Predictions
 from convoscope.runs import Run
@@ -56,7 +56,7 @@ def cross_validate(
     _check_no_split(request)
     prepared = prepare_each(request, _dividing(request, folds), progress)
     watching = Watching(listen=listen, progress=progress, should_stop=should_stop, started=started)
-    return begin_all(_plan(prepared), out, watching)
+    return begin_all(_plan(prepared), asked_out(out, settings_file), watching)
 
 
 def go_on(run: Run, watching: Watching) -> Run:

@@ -41,7 +41,7 @@ from convoscope.jobs.ladder_trainings import (
 from convoscope.jobs.prepare import Prepared, prepare
 from convoscope.jobs.request import TrainRequest
 from convoscope.jobs.seen import judged_unseen
-from convoscope.jobs.settings import absolute, asked_request, gathered
+from convoscope.jobs.settings import absolute, asked_out, asked_request, gathered
 from convoscope.jobs.train import data_facts, model_facts
 from convoscope.runs import Run, RunRecord, open_run
 from convoscope.runs.ladder import Attempt, read_attempts, write_attempts
@@ -90,6 +90,7 @@ def learning_curves(
     """
     budget = check_asked(asked.ladder)
     clock = Clock(budget)
+    out = asked_out(out, settings_file)
     ways = list(_ways(asked, data, settings_file, settings))
     whole = prepare(ways[0][1], progress=watching.progress)
     check_validated(whole)

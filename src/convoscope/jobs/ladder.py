@@ -32,7 +32,7 @@ from convoscope.jobs.ladder_worth import not_worth_it, part_name, seconds_of
 from convoscope.jobs.prepare import Prepared, prepare
 from convoscope.jobs.request import TrainRequest
 from convoscope.jobs.seen import judged_unseen
-from convoscope.jobs.settings import absolute, asked_request
+from convoscope.jobs.settings import absolute, asked_out, asked_request
 from convoscope.jobs.train import data_facts, model_facts
 from convoscope.runs import Run, RunRecord, open_run
 from convoscope.runs.ladder import (
@@ -70,6 +70,7 @@ def ladder(
     """
     budget = check_asked(asked)
     clock = Clock(budget)
+    out = asked_out(out, settings_file)
     found = planned(asked, data, settings_file, settings)
     first = next(request for _, request in found if request is not None)
     # Everything learns in it, so that nothing is computed here but the split.

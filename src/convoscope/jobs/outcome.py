@@ -17,7 +17,7 @@ from convoscope.jobs.progress import Progress
 from convoscope.jobs.shown import write_shown
 from convoscope.network import Network
 from convoscope.runs import Run
-from convoscope.training.outcome import FitResult
+from convoscope.training.outcome import FitResult, lower_rate
 
 HOPELESS = 10.0
 """A loss of so many times that of guessing evenly is no loss of a network that learns."""
@@ -61,11 +61,11 @@ def outcome_notes(result: FitResult, prepared: Prepared) -> Iterator[str]:
     elif result.reason == "interrupted" and result.best_epoch == 0:
         yield "interrupted before the first epoch ended: the weights are those of its last step"
     elif result.history and _is_hopeless(result, prepared):
-        scores, rate = result.history[-1].scores, prepared.settings.optimiser.learning_rate
+        scores, optimiser = result.history[-1].scores, prepared.settings.optimiser
         yield (
             f"training went astray: its loss ended at {scores['train_loss']:.3g}, where guessing "
             f"evenly gives {guessing_loss(prepared):.3g}, and validation is no better than always "
-            f"naming the largest class: try a learning rate below {rate:g}"
+            f"naming the largest class: try {lower_rate(optimiser.kind, optimiser.learning_rate)}"
         )
 
 

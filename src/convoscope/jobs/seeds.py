@@ -12,7 +12,7 @@ from convoscope.errors import SettingsError
 from convoscope.jobs.parts import Part, Plan, Watching, begin_all, go_on_with_all
 from convoscope.jobs.prepare import Prepared, prepare, prepare_again
 from convoscope.jobs.progress import Progress, unwatched
-from convoscope.jobs.settings import asked_request, gathered, training_settings
+from convoscope.jobs.settings import asked_out, asked_request, gathered, training_settings
 from convoscope.runs import Run
 from convoscope.runs.parts import SEEDS
 from convoscope.training.events import Listener
@@ -48,7 +48,7 @@ def repeat(
             "seeds: a spread needs images to test, this split has none: give a --test above 0"
         )
     watching = Watching(listen=listen, progress=progress, should_stop=should_stop, started=started)
-    return begin_all(_plan(prepared, seeds), out, watching)
+    return begin_all(_plan(prepared, seeds), asked_out(out, settings_file), watching)
 
 
 def go_on(run: Run, watching: Watching) -> Run:

@@ -24,6 +24,10 @@ MOST_PROBED = 48
 """A page cannot show more images in every epoch."""
 
 _ADAPTER = TypeAdapter(TrainRequest)
+_OUT = "out"
+_SPELT = {"from": "from_run"}
+"""Options whose setting has another name, for ``from`` is a word of Python's own."""
+_BESIDE = ("folds", "seeds")
 
 
 def request(settings: Mapping[str, Any]) -> TrainRequest:
@@ -77,13 +81,41 @@ def gathered(
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """The settings in a YAML or JSON file.
+    """The settings of a training in a YAML or JSON file; its ``out`` is :func:`asked_out`'s.
 
     Raises:
         SettingsError: if the file is missing, is not ``name: value`` lines, or a value is not of
             its setting's kind.
         UnknownNameError: if there is no such setting; names the nearest.
     """
+    settings = _filed(file)
+    settings.pop(_OUT, None)
+    with placed(str(file)):
+        for name in settings.keys() & set(_BESIDE):
+            raise SettingsError(
+                f"{name}: a settings file says how one network is trained, got {name}: "
+                f"{settings[name]}: leave it out and write --{name} {settings[name]} beside "
+                "--settings"
+            )
+        check_names(settings)
+        _typed({**settings, "data": settings.get("data") or ""})  # it may be named elsewhere
+    return settings
+
+
+def asked_out(out: str | Path | None, settings_file: str | Path | None) -> str | Path | None:
+    """The folder that a call names for its run, else its settings file; ``None`` if neither does.
+
+    Raises:
+        SettingsError: if the file is missing, or is not ``name: value`` lines.
+    """
+    if out is not None or settings_file is None:
+        return out
+    filed = _filed(Path(settings_file)).get(_OUT)
+    return None if filed is None else str(filed)
+
+
+def _filed(file: Path) -> dict[str, Any]:
+    """All that a settings file says, under the names of settings."""
     if not file.is_file():
         raise SettingsError(f"{file}: there is no such settings file: name one that exists")
     try:
@@ -95,11 +127,8 @@ def read_settings(file: Path) -> dict[str, Any]:
         raise SettingsError(
             f"{file}: must hold lines such as  epochs: 20 , got {type(content).__name__}: mend it"
         )
-    settings = {str(key).replace("-", "_"): value for key, value in content.items()}
-    with placed(str(file)):
-        check_names(settings)
-        _typed({**settings, "data": settings.get("data") or ""})  # it may be named elsewhere
-    return settings
+    names = [str(key).replace("-", "_") for key in content]
+    return dict(zip((_SPELT.get(name, name) for name in names), content.values(), strict=True))
 
 
 def asked_request(run: Path, settings: Mapping[str, Any]) -> TrainRequest:

@@ -21,7 +21,7 @@ from convoscope.jobs.outcome import outcome_notes, write_outcome
 from convoscope.jobs.prepare import Prepared, prepare, prepare_again
 from convoscope.jobs.progress import Progress, unwatched
 from convoscope.jobs.recorder import Recorder
-from convoscope.jobs.settings import absolute, asked_request, gathered
+from convoscope.jobs.settings import absolute, asked_out, asked_request, gathered
 from convoscope.jobs.tuned import tuning_notes
 from convoscope.runs import Run, RunRecord, open_run
 from convoscope.runs.lock import holding
@@ -63,6 +63,7 @@ def train(
         DivergedError: if the loss is no longer a number; the last good weights are in the run.
         ConvoscopeError: for anything else that one sentence explains.
     """
+    out = asked_out(out, settings_file)
     prepared = prepare(gathered(data, model, settings_file, settings), progress=progress)
     fresh = fresh_network(prepared)
     run = claim(out, data=prepared.request.data, model=prepared.request.network)

@@ -9,7 +9,7 @@ from convoscope.jobs.outcome import guessing_loss
 from convoscope.jobs.prepare import Prepared
 from convoscope.metrics.summary import summarise
 from convoscope.runs import Run
-from convoscope.training.outcome import FitResult
+from convoscope.training.outcome import FitResult, lower_rate
 
 EXPLODED = 4.0
 """A first epoch with so many times the loss of guessing evenly has taught nothing but harm."""
@@ -33,11 +33,12 @@ def _exploded(result: FitResult, prepared: Prepared) -> Iterator[str]:
         return
     loss, guess = first.scores["train_loss"], guessing_loss(prepared)
     if loss > EXPLODED * guess:
-        rate = prepared.settings.optimiser.learning_rate * stage.rate
+        optimiser = prepared.settings.optimiser
+        lower = lower_rate(optimiser.kind, optimiser.learning_rate * stage.rate)
         yield (
             f"the loss exploded in epoch {first.epoch}, the first in which pretrained layers "
             f"learnt: {loss:.3g}, where guessing evenly gives {guess:.3g}: what they knew is "
-            f"probably lost, train again with a learning rate below {rate:g} or a longer --warmup"
+            f"probably lost, train again with {lower}, or a longer --warmup"
         )
 
 
@@ -69,10 +70,10 @@ def _worse_than_frozen(run: Run, result: FitResult, prepared: Prepared) -> Itera
     if before.value is None or before.low is None or after.value is None or after.high is None:
         return
     if after.high < before.value and after.value < before.low:
-        rate = prepared.settings.optimiser.learning_rate
+        optimiser = prepared.settings.optimiser
         yield (
             f"learning did the pretrained layers harm: on validation the network is right on "
             f"{after.value:.1%} (at most {after.high:.1%}), the nearest neighbours in the features "
-            f"that it began with on {before.value:.1%}: train again with a learning rate below "
-            f"{rate:g}, or with --tune last"
+            f"that it began with on {before.value:.1%}: train again with "
+            f"{lower_rate(optimiser.kind, optimiser.learning_rate)}, or with --tune last"
         )

@@ -24,7 +24,7 @@ from convoscope.jobs.folder import claim
 from convoscope.jobs.prepare import Prepared, prepare, prepare_again
 from convoscope.jobs.progress import Progress
 from convoscope.jobs.request import TrainRequest
-from convoscope.jobs.settings import absolute, asked_request, gathered
+from convoscope.jobs.settings import absolute, asked_out, asked_request, gathered
 from convoscope.jobs.source import asked_dataset
 from convoscope.jobs.train import data_facts, model_facts
 from convoscope.jobs.vary_address import held_settings
@@ -93,6 +93,7 @@ def vary(
     if network is None and "backbone" not in given and settings_file is None:
         given |= first_network(space)
         network = given.pop("model", None)
+    out = asked_out(out, settings_file)
     base = gathered(data, network, settings_file, given)
     ready = _ready(replace(space, fixed=fixed), base, seeds, side, watching.progress)
     run = claim(out, data=base.data, model=f"{_stem(base)}-varied")

@@ -276,7 +276,7 @@ class _Course:
             what=what,
             value=value,
             kept_epoch=self.best_epoch,
-            learning_rate=self.settings.optimiser.learning_rate,
+            optimiser=self.settings.optimiser,
         )
         return "diverged"
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 from convoscope.arrays import FloatArray
 from convoscope.errors import DivergedError
+from convoscope.network import Optimiser, OptimiserKind
 from convoscope.training.checkpoint import EpochRecord
 from convoscope.training.events import StopReason
+
+USUAL_RATES: Mapping[OptimiserKind, float] = {"adam": 0.001, "adamw": 0.001, "sgd": 0.01}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,7 @@ class Divergence:
     what: str
     value: float
     kept_epoch: int
-    learning_rate: float
+    optimiser: Optimiser
 
     def error(self) -> DivergedError:
         """The sentence that says so."""
@@ -31,8 +34,16 @@ class Divergence:
         return DivergedError(
             f"epoch {self.epoch}: {self.what} must be a finite number, found {self.value} "
             f"{since}, and {kept} were kept: "
-            f"train again with a learning rate below {self.learning_rate:g}"
+            f"train again with {lower_rate(self.optimiser.kind, self.optimiser.learning_rate)}"
         )
+
+
+def lower_rate(optimiser: OptimiserKind, rate: float) -> str:
+    """What to advise where ``rate`` was too high: one tenth of it, but no more than is usual."""
+    usual = USUAL_RATES[optimiser]
+    if rate > 10 * usual:
+        return f"a much lower learning rate than {rate:g}, {usual:g} is usual for {optimiser}"
+    return f"a learning rate below {rate:g}, such as {rate / 10:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
