@@ -162,6 +162,7 @@ def fastai(case: Case) -> Epoch:
     from convoscope.engines.torch.torchvision_import import import_timm
 
     import_timm()  # with it comes the cure of a torchvision built for another PyTorch
+    import fastai.callback.progress  # noqa: F401  it adds no_bar to every Learner
     from fastai.data.core import DataLoaders
     from fastai.learner import Learner
 
