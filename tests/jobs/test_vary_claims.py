@@ -63,6 +63,20 @@ def test_p_values_are_corrected_for_all_comparisons() -> None:
         assert contrast.p_adjusted >= contrast.accuracy.p_value
 
 
+def test_of_many_changes_a_small_one_is_not_claimed_though_its_own_interval_excludes_0() -> None:
+    """The same two variants, compared alone and beside many more."""
+    few = {"0": answers(0.9, 0.3, seed=0), "1": answers(0.888, 0.3025, seed=1)}
+    many = {**few, **{str(k): answers(0.9, 0.3, seed=k) for k in range(2, 40)}}
+    (alone,) = contrasts(plan(size=("0", "1")), few)
+    among = contrasts(plan(size=tuple(many)), many)[0]
+    assert alone.is_more_than_noise
+    assert "loss higher" in alone.claim
+    assert not among.is_more_than_noise
+    assert among.claim == "size 1 instead of 0: no difference that is more than noise"
+    assert "; may be noise, all changes looked at together)" in among.evidence
+    assert among.accuracy.interval.high < 0
+
+
 def test_in_a_grid_a_level_is_compared_over_all_matched_pairs() -> None:
     asked = plan(size=("3", "5"), rate=("a", "b"))
     found = {

@@ -1,8 +1,8 @@
 """What each change is worth: differences of matched variants, in numbers and in a sentence.
 
 A level is compared with its factor's first level over every pair of variants that differ in that
-alone. The p-values of all comparisons are corrected together, and a sentence claims a difference
-only where its own is below 5 % after that.
+alone. The p-values of all comparisons of accuracy are corrected together, and so are those of each
+loss; a sentence claims a difference only where its own is below 5 % after that.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ from convoscope.metrics.comparison import holm
 from convoscope.metrics.intervals import LEVEL
 from convoscope.metrics.paired import Paired, SeedLuck, paired_difference, seed_luck
 from convoscope.runs.variations import Contrast, Plan
+
+_MEASURES = {
+    "train_loss": "training loss",
+    "validation_loss": "validation loss",
+    "accuracy": "validation accuracy",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,10 +57,13 @@ def contrasts(plan: Plan, answers: Mapping[str, Answers]) -> tuple[Contrast, ...
         for level in levels[1:]
         if (pairs := list(_pairs(plan, factor, level, levels[0], answers)))
     ]
-    adjusted = holm([contrast.accuracy.p_value for contrast in raw])
+    adjusted = {
+        measure: holm([getattr(contrast, measure).p_value for contrast in raw])
+        for measure in _MEASURES
+    }
     return tuple(
-        _said(replace(contrast, p_adjusted=p, is_more_than_noise=bool(p < 1 - LEVEL)))
-        for contrast, p in zip(raw, adjusted, strict=True)
+        _said(contrast, {measure: values[place] for measure, values in adjusted.items()})
+        for place, contrast in enumerate(raw)
     )
 
 
@@ -139,27 +148,26 @@ def _together(found: Sequence[Answers], field: str) -> FloatArray:
 # -- sentences ------------------------------------------------------------------------------------
 
 
-def _said(contrast: Contrast) -> Contrast:
-    return replace(contrast, claim=_claim(contrast), evidence=_evidence(contrast))
+def _said(contrast: Contrast, adjusted: Mapping[str, float]) -> Contrast:
+    """With its sentence; ``adjusted`` has a p-value per measure that allows for the others."""
+    sure = [measure for measure in _MEASURES if adjusted[measure] < 1 - LEVEL]
+    whole = replace(
+        contrast,
+        p_adjusted=adjusted["accuracy"],
+        is_more_than_noise="accuracy" in sure,
+        claim=_claim(contrast, sure),
+    )
+    return replace(whole, evidence=_evidence(whole))
 
 
-def _claim(contrast: Contrast) -> str:
-    parts = [
-        _direction("training loss", contrast.train_loss),
-        _direction("validation loss", contrast.validation_loss),
+def _claim(contrast: Contrast, sure: Sequence[str]) -> str:
+    said = [
+        f"{words} {_higher(getattr(contrast, measure).value)}"
+        for measure, words in _MEASURES.items()
+        if measure in sure
     ]
-    said = [part for part in parts if part]
-    if contrast.is_more_than_noise:
-        said.append(f"validation accuracy {_higher(contrast.accuracy.value)}")
     name = f"{contrast.factor} {contrast.level} instead of {contrast.against}"
     return f"{name}: {', '.join(said) if said else 'no difference that is more than noise'}"
-
-
-def _direction(what: str, paired: Paired) -> str | None:
-    """Higher or lower, where the interval does not hold 0."""
-    if paired.interval.low <= 0 <= paired.interval.high:
-        return None
-    return f"{what} {_higher(paired.value)}"
 
 
 def _higher(value: float) -> str:
@@ -174,6 +182,8 @@ def _evidence(contrast: Contrast) -> str:
     seeds = f"{accuracy.seeds} seed{'s' if accuracy.seeds > 1 else ''}"
     over = f", {contrast.pairs} pairs of variants" if contrast.pairs > 1 else ""
     verdict = "" if contrast.is_more_than_noise else "; may be noise"
+    if verdict and accuracy.p_value < 1 - LEVEL:
+        verdict += ", all changes looked at together"
     losses = "; ".join(
         f"{what} loss {_signed(paired.value)} ({_signed(paired.interval.low)} to "
         f"{_signed(paired.interval.high)})"
