@@ -50,6 +50,8 @@ def test_a_runs_own_images_make_an_atlas_to_browse(convoscope: Convoscope, run: 
     assert "nan" not in plain(page).lower()
     (place / "atlas.html").unlink()
     assert convoscope("report", place).stdout.strip() == str(place / "atlas.html")
+    assert convoscope("report", place, "-o", "page.html").stdout.strip() == "page.html"
+    assert Path("page.html").read_text() == (place / "atlas.html").read_text()
     assert (place / "atlas.html").read_text() == page
 
 

@@ -34,7 +34,7 @@ def picture(tmp_path: Path) -> Path:
 
 
 def test_a_runs_own_images_are_explained_and_its_report_shows_them(
-    convoscope: Convoscope, run: Run
+    convoscope: Convoscope, run: Run, tmp_path: Path
 ) -> None:
     result = convoscope("explain", run.path)
     assert result.exit_code == 0
@@ -51,6 +51,9 @@ def test_a_runs_own_images_are_explained_and_its_report_shows_them(
     (place / "explain.html").unlink()
     assert convoscope("report", place).stdout.strip() == str(place / "explain.html")
     assert (place / "explain.html").read_text() == before
+    elsewhere = tmp_path / "seen.html"
+    assert convoscope("report", place, "--out", elsewhere).stdout.strip() == str(elsewhere)
+    assert elsewhere.read_text() == before
 
 
 def test_named_images_leave_the_report_as_it_is(

@@ -40,6 +40,8 @@ def test_a_ladder_is_climbed_shown_and_reported(convoscope: Convoscope, shapes: 
         " --epochs 2", ""
     )
     assert convoscope("report", "out").stdout.strip() == "out/report.html"
+    assert convoscope("report", "out", "-o", "page.html").stdout.strip() == "page.html"
+    assert Path("page.html").read_text(encoding="utf-8") == page
     assert "ladder" in convoscope("runs", "show", "out").stdout
     other = convoscope("train", "--resume", "out")
     assert other.exit_code == 2

@@ -44,6 +44,8 @@ def test_a_runs_filters_are_drawn_and_a_silent_one_is_said(
     assert "nan" not in re.sub(r"base64,[^\"]*", "", main).lower()
     (place / "favourites.html").unlink()
     assert convoscope("report", place).stdout.strip() == str(place / "favourites.html")
+    assert convoscope("report", place, "-o", "page.html").stdout.strip() == "page.html"
+    assert Path("page.html").read_text() == (place / "favourites.html").read_text()
     assert (place / "favourites.html").read_text() == page
 
 

@@ -165,6 +165,15 @@ def test_show_says_what_came_out(convoscope: Convoscope, run: Run) -> None:
         assert words in shown
 
 
+def test_show_names_the_table_and_not_the_folder_of_its_images(
+    convoscope: Convoscope, run: Run
+) -> None:
+    table = {"data": "/photos/birds.csv"}
+    run.update_record(settings=table, data={"name": "birds", "root": "/photos"})
+    facts = [line.split() for line in convoscope("runs", "show", run.path).stdout.splitlines()]
+    assert ["data", "/photos/birds.csv"] in facts
+
+
 def test_show_as_json_has_record_and_metrics(convoscope: Convoscope, run: Run) -> None:
     content = json.loads(convoscope("runs", "show", run.path, "--json").stdout)
     assert content["record"]["best_epoch"] == 4

@@ -259,6 +259,17 @@ def test_report_again_prints_where_it_is(
     assert json.loads(Path("r/run.json").read_text())["schema_version"] == 1
 
 
+def test_a_report_may_go_elsewhere(convoscope: Convoscope, shapes_folder: Path, tiny: Path) -> None:
+    convoscope("train", shapes_folder, "-m", tiny, *QUICK, "-o", "r", "--no-report")
+    assert convoscope("report", "r", "--out", "new/tiny.html").stdout == "new/tiny.html\n"
+    assert not Path("r/report.html").exists()
+    convoscope("report", "r")
+    assert Path("new/tiny.html").read_text() == Path("r/report.html").read_text()
+    refused = convoscope("report", "r", "--out", "new")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "new: a file must be named, this is a folder: add a file's name" in refused.stderr
+
+
 def test_mistakes_on_other_data_show_their_own_pictures(
     convoscope: Convoscope, shapes_folder: Path, tiny: Path, tmp_path: Path
 ) -> None:

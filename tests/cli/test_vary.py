@@ -45,6 +45,8 @@ def test_variants_are_trained_compared_shown_and_reported(
     assert "variations" in shown.stdout
     assert "finished, 2 variants" in convoscope("runs", "list", ".").stdout
     assert convoscope("report", "out").stdout.strip() == "out/report.html"
+    assert convoscope("report", "out", "-o", "page.html").stdout.strip() == "page.html"
+    assert Path("page.html").read_text() == Path("out/report.html").read_text()
     again = convoscope("vary", "--resume", "out")
     assert again.exit_code == 2
     assert "only unfinished variations can go on" in again.stderr

@@ -278,7 +278,7 @@ def test_of_many_maps_the_strongest_are_shown_in_their_order() -> None:
 
 
 def test_a_report_shows_the_last_explanation_of_the_runs_own_images(tmp_path: Path) -> None:
-    assert looking_section(tmp_path) is None
+    assert looking_section(tmp_path, tmp_path) is None
 
 
 def test_a_folder_that_is_not_whole_is_refused_in_a_sentence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,7 +61,16 @@ def test_a_runs_report_has_the_leaderboard_and_the_marks(run: Run) -> None:
     assert "Can the explanations be trusted?" in page
     assert '<a href="explanations/1/explain.html">' in page
     assert "With only its strongest fifth in focus" in page
-    assert run_trust(run.path) is not None
+    assert run_trust(run.path, run.path) is not None
+
+
+def test_a_report_elsewhere_links_to_the_pictures_where_they_are(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "to" / "send.html"
+    assert report.write(run, file) == file
+    links = set(re.findall(r'href="([^"#:]+explain\.html)"', file.read_text()))
+    assert {(file.parent / each).resolve() for each in links} == {
+        (run.path / "explanations" / "1" / "explain.html").resolve()
+    }
 
 
 def test_the_sentence_has_the_figures_of_the_image(scores: Scores) -> None:
@@ -103,4 +113,4 @@ def test_few_pictures_claim_nothing(scores: Scores) -> None:
 
 
 def test_a_run_without_scores_has_no_leaderboard(tmp_path: Path) -> None:
-    assert run_trust(tmp_path) is None
+    assert run_trust(tmp_path, tmp_path) is None

@@ -108,9 +108,9 @@ def go_on(run: Path, *, budget: str | None, climbs_all: bool, manner: Manner) ->
     return _carry_out(lambda w: ladder.resume(run, w, budget=budget, climbs_all=climbs_all), manner)
 
 
-def write_page(run: Run) -> Path:
-    """Write the page of a ladder, or of learning curves."""
-    return _page_of(run, _compared(run))
+def write_page(run: Run, file: Path | None = None) -> Path:
+    """Write the page of a ladder, or of learning curves, into the run's folder or as ``file``."""
+    return _page_of(run, _compared(run), file)
 
 
 def _names(text: str | None) -> tuple[str, ...]:
@@ -146,10 +146,10 @@ def _compared(run: Run) -> Ladder | LearningCurves:
     return fractions_compare.compare(run) if is_curve else ladder_compare.compare(run)
 
 
-def _page_of(run: Run, found: Ladder | LearningCurves) -> Path:
+def _page_of(run: Run, found: Ladder | LearningCurves, file: Path | None = None) -> Path:
     if isinstance(found, Ladder):
-        return ladder_page.write(run, found)
-    return fractions_page.write(run, found)
+        return ladder_page.write(run, found, file)
+    return fractions_page.write(run, found, file)
 
 
 def _watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:

@@ -175,7 +175,7 @@ def _facts(run: Run, record: RunRecord) -> dict[str, object]:
         "go on": f"convoscope train --resume {run.path}" if is_resumed else None,
         "command": quoted(record.command),
         "started": record.started,
-        "data": record.data.get("root") or record.data.get("name"),
+        "data": record.settings.get("data") or record.data.get("root") or record.data.get("name"),
         "epochs": None if record.parts or not record.epochs else kept,
         "report": run.report_file if run.report_file.exists() else None,
     }

@@ -108,11 +108,11 @@ def _carry_out(work: Callable[[Watching], Run], manner: Manner) -> int:
     return 0
 
 
-def write_page(run: Run, found: Variations | None = None) -> Path:
+def write_page(run: Run, found: Variations | None = None, file: Path | None = None) -> Path:
     """Write the page of variations, with what their experiment has to say of them."""
     found = found or compare(run)
     more = experiment_of(run.record())
-    return vary_page.write(run, found, more.extras(found) if more else ())
+    return vary_page.write(run, found, more.extras(found) if more else (), file=file)
 
 
 def watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:

@@ -62,15 +62,16 @@ class ShownClass:
     channels: tuple[tuple[int, str], ...]
 
 
-def write(folder: InsideFolder) -> Path:
+def write(folder: InsideFolder, file: Path | None = None) -> Path:
     """Write ``atlas.html`` into the folder, all of it or nothing, and return its path.
 
     Raises:
         RunError: if the folder is not whole.
         StorageError: if the disk is full or not writable.
     """
-    disk.write_text(folder.page_file, render(folder))
-    return folder.page_file
+    page = file or folder.page_file
+    disk.write_text(page, render(folder))
+    return page
 
 
 def render(folder: InsideFolder) -> str:

@@ -19,14 +19,15 @@ from convoscope.runs.store import Run
 _COLOURS: tuple[Colour, ...] = ("orange", "blue", "green", "purple")
 
 
-def write(run: Run, found: LearningCurves) -> Path:
+def write(run: Run, found: LearningCurves, file: Path | None = None) -> Path:
     """Write the run's ``report.html``, all of it or nothing.
 
     Raises:
         StorageError: if the disk is full or not writable.
     """
-    disk.write_text(run.report_file, render(run, found))
-    return run.report_file
+    page = file or run.report_file
+    disk.write_text(page, render(run, found))
+    return page
 
 
 def render(run: Run, found: LearningCurves) -> str:

@@ -24,15 +24,16 @@ _COSTS = (
 )
 
 
-def write(run: Run, found: Ladder) -> Path:
+def write(run: Run, found: Ladder, file: Path | None = None) -> Path:
     """Write the run's ``report.html``, all of it or nothing.
 
     Raises:
         ReconciliationError: if two figures disagree.
         StorageError: if the disk is full or not writable.
     """
-    disk.write_text(run.report_file, render(run, found))
-    return run.report_file
+    page = file or run.report_file
+    disk.write_text(page, render(run, found))
+    return page
 
 
 def render(run: Run, found: Ladder) -> str:

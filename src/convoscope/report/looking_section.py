@@ -16,6 +16,7 @@ from convoscope.report.looking import (
     shown_image,
 )
 from convoscope.report.looking_style import legend_style
+from convoscope.report.shell import link
 from convoscope.report.trust import judge_of
 from convoscope.runs.explanation_files import explanations_of
 from convoscope.runs.explanations import MethodSaid
@@ -34,8 +35,9 @@ class LookingSection:
     legends: Markup
 
 
-def looking_section(run: Path) -> LookingSection | None:
-    """The last explanation of the run's own images, as a section; ``None`` without any.
+def looking_section(run: Path, beside: Path) -> LookingSection | None:
+    """The last explanation of the run's own images, as a section of a page in ``beside``; ``None``
+    without any.
 
     Raises:
         RunError: if the explanation is not whole.
@@ -57,7 +59,7 @@ def looking_section(run: Path) -> LookingSection | None:
         ),
         words=folder.about.images_of,
         methods=folder.about.methods,
-        page=folder.page_file.relative_to(run).as_posix(),
+        page=link(folder.page_file, beside),
         legends=legend_style(),
     )
 

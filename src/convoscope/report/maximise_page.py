@@ -43,15 +43,16 @@ class ShownGroup:
     left_out: int
 
 
-def write(folder: InsideFolder) -> Path:
+def write(folder: InsideFolder, file: Path | None = None) -> Path:
     """Write ``favourites.html`` into the folder, all of it or nothing, and return its path.
 
     Raises:
         RunError: if the folder is not whole.
         StorageError: if the disk is full or not writable.
     """
-    disk.write_text(folder.page_file, render(folder))
-    return folder.page_file
+    page = file or folder.page_file
+    disk.write_text(page, render(folder))
+    return page
 
 
 def render(folder: InsideFolder) -> str:

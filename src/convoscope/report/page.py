@@ -26,8 +26,8 @@ from convoscope.runs.parts import CROSS_VALIDATION, SEEDS, Parts, read_parts
 from convoscope.runs.store import Run
 
 
-def write(run: Run) -> Path:
-    """Write the run's ``report.html``, all of it or nothing, and return its path.
+def write(run: Run, file: Path | None = None) -> Path:
+    """Write the run's ``report.html``, or ``file``, all of it or nothing, and return its path.
 
     Needs neither an engine nor the original pictures.
 
@@ -36,12 +36,13 @@ def write(run: Run) -> Path:
         ReconciliationError: if two figures disagree, in the predictions or on the page.
         StorageError: if the disk is full or not writable.
     """
-    disk.write_text(run.report_file, _checked_page(run))
-    return run.report_file
+    page = file or run.report_file
+    disk.write_text(page, _checked_page(run, page.parent))
+    return page
 
 
-def _checked_page(run: Run) -> str:
-    """The run's page, its numbers added up again."""
+def _checked_page(run: Run, beside: Path) -> str:
+    """The run's page, its numbers added up again; what it links to is named from ``beside``."""
     kind = run.record().kind
     if kind == SEEDS:
         return seeds_page(run)
@@ -52,8 +53,8 @@ def _checked_page(run: Run) -> str:
     page = render(
         contents,
         parts,
-        looking_section(run.path),
-        run_trust(run.path),
+        looking_section(run.path, beside),
+        run_trust(run.path, beside),
         probe_section(run.path),
         statements_section(run.path),
     )

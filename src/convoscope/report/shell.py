@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -69,3 +71,8 @@ def _policy(script: str) -> str:
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
+
+
+def link(file: Path, beside: Path) -> str:
+    """``file`` as a page in the folder ``beside`` links to it."""
+    return Path(os.path.relpath(file.resolve(), beside.resolve())).as_posix()

@@ -25,6 +25,7 @@ from convoscope.metrics.intervals import Figure
 from convoscope.pictures.standings import StandingRow, signed, standings_chart
 from convoscope.report import wording
 from convoscope.report.looking import ShownImage, ShownTarget
+from convoscope.report.shell import link
 from convoscope.runs.explanation_files import explanations_of
 from convoscope.runs.explanation_scores import ScoredImage, Scores, read_scores
 from convoscope.runs.explanations import ExplainedImage
@@ -73,8 +74,9 @@ def trust_section(scores: Scores, *, page: str = "") -> TrustSection:
     )
 
 
-def run_trust(run: Path) -> TrustSection | None:
-    """The leaderboard of a run's last explanation that was scored; ``None`` without any.
+def run_trust(run: Path, beside: Path) -> TrustSection | None:
+    """The leaderboard of a run's last explanation that was scored, for a page in ``beside``;
+    ``None`` without any.
 
     Raises:
         RunError: if the scores are not whole.
@@ -82,7 +84,7 @@ def run_trust(run: Path) -> TrustSection | None:
     for folder in reversed(explanations_of(run)):
         scores = read_scores(folder.path)
         if scores is not None and scores.images:
-            return trust_section(scores, page=folder.page_file.relative_to(run).as_posix())
+            return trust_section(scores, page=link(folder.page_file, beside))
     return None
 
 

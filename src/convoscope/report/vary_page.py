@@ -61,15 +61,22 @@ class Extra:
     body: Markup
 
 
-def write(run: Run, found: Variations, extras: Sequence[Extra] = (), title: str = "") -> Path:
+def write(
+    run: Run,
+    found: Variations,
+    extras: Sequence[Extra] = (),
+    title: str = "",
+    file: Path | None = None,
+) -> Path:
     """Write the run's ``report.html``, all of it or nothing.
 
     Raises:
         ReconciliationError: if two figures disagree.
         StorageError: if the disk is full or not writable.
     """
-    disk.write_text(run.report_file, render(run, found, extras, title))
-    return run.report_file
+    page = file or run.report_file
+    disk.write_text(page, render(run, found, extras, title))
+    return page
 
 
 def render(run: Run, found: Variations, extras: Sequence[Extra] = (), title: str = "") -> str:
