@@ -56,6 +56,16 @@ def test_a_large_difference_is_claimed_and_a_small_one_is_not() -> None:
     assert worse.accuracy.value == pytest.approx(found["5"].right.mean() - found["3"].right.mean())
 
 
+def test_a_change_that_changes_nothing_is_said_so() -> None:
+    """Such as a rate that falls after more epochs than there are."""
+    same = answers(0.9, 0.3, seed=1)
+    (found,) = contrasts(plan(rate=("constant", "falling")), {"constant": same, "falling": same})
+    assert found.claim == (
+        "rate falling instead of constant: trained alike, to the last figure; within these epochs "
+        "it changes nothing"
+    )
+
+
 def test_p_values_are_corrected_for_all_comparisons() -> None:
     asked = plan(size=("3", "5", "7"))
     found = {name: answers(0.9, 0.3, seed=k) for k, name in enumerate(("3", "5", "7"))}

@@ -161,12 +161,14 @@ def _said(contrast: Contrast, adjusted: Mapping[str, float]) -> Contrast:
 
 
 def _claim(contrast: Contrast, sure: Sequence[str]) -> str:
+    name = f"{contrast.factor} {contrast.level} instead of {contrast.against}"
+    if not any(getattr(contrast, measure).value for measure in _MEASURES):
+        return f"{name}: trained alike, to the last figure; within these epochs it changes nothing"
     said = [
         f"{words} {_higher(getattr(contrast, measure).value)}"
         for measure, words in _MEASURES.items()
         if measure in sure
     ]
-    name = f"{contrast.factor} {contrast.level} instead of {contrast.against}"
     return f"{name}: {', '.join(said) if said else 'no difference that is more than noise'}"
 
 
