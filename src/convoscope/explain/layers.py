@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
+from typing import Final
 
 from convoscope.architecture.branches import Adopted
 from convoscope.architecture.graph import Architecture, unknown_layer, walk
 from convoscope.architecture.layers import AvgPool2d, Dropout, Flatten, MaxPool2d
 from convoscope.architecture.protocol import Shape
-from convoscope.arrays import generator
-from convoscope.errors import ExplainError
-from convoscope.network import ClassLogit, Network
+from convoscope.arrays import FloatArray, generator
+from convoscope.errors import ExplainError, SettingsError
+from convoscope.network import Channel, ClassLogit, Network, Neuron, Target, Trace
+
+_MOST_VECTORS: Final = 3
+"""Among how many vectors what a head is given is looked for."""
 
 
 def map_layers(network: Network) -> tuple[str, ...]:
@@ -121,14 +125,68 @@ def _before_pooling(candidates: Sequence[str], shapes: Mapping[str, Shape]) -> s
 
 
 def _last_that_counts(network: Network, layers: Sequence[str]) -> str:
-    """The last of the layers with respect to which an answer to noise has a gradient."""
-    heads = network.architecture.heads
-    if not heads:
+    """The last of the layers with respect to which an answer to noise has a gradient.
+
+    Where a head's weights are still zero, no layer has any, and what the head is given answers for
+    it. One of several that are computed side by side, as an attention's values are beside its
+    keys, is only a part: there it is the layer before them.
+    """
+    if not network.architecture.heads:
         return layers[-1]
-    shape = (1, *network.architecture.input_shape)
-    noise = generator(0, "target layer").random(shape, dtype="float32")
-    with network.trace(noise, wrt=layers) as trace:
-        for layer in reversed(layers):
-            if trace.gradient([ClassLogit(heads[0].name, 0)], wrt=layer).any():
-                return layer
+    inputs = _vectors_after(network, layers[-1])
+    with network.trace(_noise(network), layers=inputs, wrt=layers) as trace:
+        answers: tuple[Target, ...] = (
+            ClassLogit(network.architecture.heads[0].name, 0),
+            *(Neuron(vector, 0, 0, 0) for vector in inputs),
+        )
+        for answer in answers:
+            if _counts(trace, answer, layers[-1]):
+                return layers[-1]
+            if _counts(trace, answer, layers[0]):
+                counting = (name for name in reversed(layers) if _counts(trace, answer, name))
+                whole = (name for name in counting if not _is_a_part(network, answer, name))
+                return next(whole, layers[0])
     return layers[-1]
+
+
+def _noise(network: Network) -> FloatArray:
+    """One image of noise, the same for one shape of images."""
+    shape = (1, *network.architecture.input_shape)
+    return generator(0, "target layer").random(shape, dtype="float32")
+
+
+def _vectors_after(network: Network, layer: str) -> tuple[str, ...]:
+    """The last vectors computed after a layer, one of each size, the nearest to the end first."""
+    shapes = network.layer_shapes
+    names = list(shapes)
+    last_of = {shapes[n]: n for n in names[names.index(layer) + 1 :] if len(shapes[n]) == 1}
+    return tuple(sorted(last_of.values(), key=names.index, reverse=True)[:_MOST_VECTORS])
+
+
+def _counts(trace: Trace, answer: Target, layer: str) -> bool:
+    """Whether an answer depends on a layer at all."""
+    try:
+        return bool(trace.gradient([answer], wrt=layer).any())
+    except SettingsError:  # nothing leads from the layer to the answer
+        return False
+
+
+def _is_a_part(network: Network, answer: Target, layer: str) -> bool:
+    """Whether beside a layer, in the same module, another of as many cells counts for the answer
+    and neither is computed from the other.
+    """
+    shapes, parent = network.layer_shapes, layer.rpartition(".")[0]
+    beside = [
+        name
+        for name, shape in shapes.items()
+        if name != layer and name.rpartition(".")[0] == parent and shape[1:] == shapes[layer][1:]
+    ]
+    asked = () if isinstance(answer, ClassLogit) else (answer.layer,)
+    both = (layer, *beside)
+    with network.trace(_noise(network), layers=(*both, *asked), wrt=both) as trace:
+        return any(
+            _counts(trace, answer, name)
+            and not _counts(trace, Channel(layer, 0), name)
+            and not _counts(trace, Channel(name, 0), layer)
+            for name in beside
+        )

@@ -55,7 +55,13 @@ class ConvNet(nn.Module):
             self.register_buffer(name, column, persistent=False)
         self.eval().to(device=device, dtype=self.dtype)
         if prefers_channels_last(device):
-            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._put_channels_innermost()
+
+    def _put_channels_innermost(self) -> None:
+        """Lay out 4-D weights alone; ``Module.to`` would refuse an adopted 3-D convolution's."""
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
 
     def forward(self, pixels: Tensor) -> dict[str, Tensor]:
         """Images (N, C, H, W), values in [0, 1], to logits (N, K) per head."""

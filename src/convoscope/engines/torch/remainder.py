@@ -22,7 +22,7 @@ from convoscope.engines.published import Split
 from convoscope.engines.torch.hooks import run_until
 from convoscope.engines.torch.layout import Inside
 from convoscope.engines.torch.survey import survey
-from convoscope.engines.torch.timm_models import TRUNK, Surveyed, make_module
+from convoscope.engines.torch.timm_models import TRUNK, Surveyed, drawn, make_module
 
 
 @functools.cache
@@ -48,7 +48,9 @@ def front_of(source: str, image: Shape, after: str) -> Surveyed:
     """What lies between the image and the end of ``after``, whose output stays as it is."""
     with torch.device("meta"):
         module = make_module(source, image)
-    trunk, layer = survey(module, image, name=TRUNK, cut=after, source=source)
+    trunk, layer = survey(
+        module, image, name=TRUNK, cut=after, source=source, drawn=drawn(source, image)
+    )
     maps = _padded(given_by(source, image, after))
     paths = {**trunk.paths, after: Inside("as it is", maps)}
     shapes = {path: tuple(tensor.shape) for path, tensor in trunk.tensors()}
@@ -61,7 +63,9 @@ def rest_of(source: str, image: Shape, after: str, cut: str) -> Surveyed:
     with torch.device("meta"):
         module = make_module(source, image)
         given = given_by(source, image, after)
-        trunk, whole = survey(module, image, name=TRUNK, cut=cut, source=source)
+        trunk, whole = survey(
+            module, image, name=TRUNK, cut=cut, source=source, drawn=drawn(source, image)
+        )
         rest = remainder(module, given, after, cut)
         seen, layer = survey(rest, _padded(given), name=TRUNK, cut="", source=source)
     shapes = {path: tuple(tensor.shape) for path, tensor in seen.tensors()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +14,24 @@ from convoscope.architecture.branches import Adopted
 from convoscope.architecture.protocol import Shape
 from convoscope.engines.torch.hooks import watching
 from convoscope.engines.torch.layout import TokenGrid, inside
+from convoscope.engines.torch.token_order import read_tokens
 from convoscope.engines.torch.trunk import Trunk
 from convoscope.errors import SettingsError, ShapeError, unknown_name
 
 
 def survey(
-    inner: nn.Module, input_shape: Shape, *, name: str, cut: str, source: str
+    inner: nn.Module,
+    input_shape: Shape,
+    *,
+    name: str,
+    cut: str,
+    source: str,
+    drawn: Callable[[], nn.Module] | None = None,
 ) -> tuple[Trunk, Adopted]:
     """The trunk and its layer, as one pass on an image of zeros, forth and back, shows them.
 
-    ``inner`` is in evaluation mode; on PyTorch's ``meta`` device the pass computes nothing.
+    ``inner`` is in evaluation mode; on PyTorch's ``meta`` device the pass computes nothing, and
+    ``drawn`` gives the same module with weights, should it take numbers to see how tokens lie.
 
     Raises:
         UnknownNameError: if there is no module at ``cut``.
@@ -39,6 +48,8 @@ def survey(
     grid, size = _grid(inner), input_shape[1:]
     given = {**seen.tensors, cut: tuple(output.shape)}
     paths = {path: inside(shape, size, grid) for path, shape in given.items()}
+    undeclared = {path: given[path] for path, found in paths.items() if found.layout == "vector"}
+    paths |= read_tokens(drawn or (lambda: inner), input_shape, undeclared, cut=cut)
     trunk = Trunk(inner, cut=cut, paths=paths, kept=[*used, *buffers])
     layer = Adopted(
         name,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,6 +82,17 @@ def make_module(source: str, input_shape: Shape | None = None) -> nn.Module:
     return module.eval()
 
 
+def drawn(source: str, input_shape: Shape) -> Callable[[], nn.Module]:
+    """What makes the module of a source on the CPU, with the same values every time."""
+
+    def draw() -> nn.Module:
+        with torch.device("cpu"), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return make_module(source, input_shape)
+
+    return draw
+
+
 @dataclass(frozen=True, slots=True)
 class Surveyed:
     """What a source is for images of one shape, up to a cut: as an adopted layer, and what of its
@@ -104,7 +115,9 @@ def surveyed(source: str, input_shape: Shape, cut: str) -> Surveyed:
     """
     with torch.device("meta"):
         module = make_module(source, input_shape)
-    trunk, layer = survey(module, input_shape, name=TRUNK, cut=cut, source=source)
+    trunk, layer = survey(
+        module, input_shape, name=TRUNK, cut=cut, source=source, drawn=drawn(source, input_shape)
+    )
     shapes = {path: tuple(tensor.shape) for path, tensor in trunk.tensors()}
     return Surveyed(layer, trunk.paths, shapes)
 
