@@ -193,10 +193,39 @@ def test_a_figure_is_saved_with_its_own_colours(
     svg = (tmp_path / "figure.svg").read_text(encoding="utf-8")
     assert "var(" not in svg
     assert "rgb(" in svg
-    width = float(ElementTree.fromstring(svg).get("width") or 0)
+    drawn = ElementTree.fromstring(svg)
+    width = float(drawn.get("width") or 0)
+    x, y, across, down = map(float, (drawn.get("viewBox") or "").split())
+    assert (across, down) == (width, float(drawn.get("height") or 0))
+    assert x <= -8, "no letter touches the edge"
+    assert y <= -8
+    assert drawn[0].get("width") == drawn.get("width"), "paper, on which its colours can be read"
     with Image.open(tmp_path / "figure.png") as image:
         assert image.width == pytest.approx(3 * width, abs=3)
         assert len(image.convert("RGB").getcolors(2**24) or ()) > 4
+        assert image.convert("RGB").getpixel((2, 2)) == (253, 253, 251)
+
+
+def test_what_stands_out_of_a_drawing_is_saved_too(
+    browser: Browser, plain_run: Run, tmp_path: Path
+) -> None:
+    with opened(browser, plain_run) as page:
+        figure = page.locator("#learning .drawing").first
+        figure.scroll_into_view_if_needed()
+        figure.hover()
+        figure.evaluate("it => it.querySelector('text').setAttribute('x', 900)")
+        with page.expect_download() as download:
+            figure.locator(".save button", has_text="SVG").click()
+        download.value.save_as(tmp_path / "figure.svg")
+    assert float(ElementTree.parse(tmp_path / "figure.svg").getroot().get("width") or 0) > 908
+
+
+def test_no_two_figures_of_a_page_have_one_name(browser: Browser, plain_run: Run) -> None:
+    with opened(browser, plain_run) as page:
+        boxes = page.locator(".drawing[data-name], .matrix[data-name]")
+        names = boxes.evaluate_all("boxes => boxes.map((box) => box.dataset.name)")
+    assert len(names) > 8
+    assert sorted(set(names)) == sorted(names)
 
 
 def test_on_paper_every_split_is_there_and_controls_are_not(

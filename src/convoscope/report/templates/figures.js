@@ -1,4 +1,5 @@
 const SVG = "http://www.w3.org/2000/svg";
+const MARGIN = 8;
 const DRAWN = ["fill", "fill-opacity", "opacity", "stroke", "stroke-width", "stroke-opacity",
   "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "font-family", "font-size", "font-weight",
   "text-anchor", "shape-rendering"];
@@ -19,10 +20,37 @@ function frozen(svg) {
   return copy;
 }
 
+/** Gives a drawing room for all that it shows, also beyond its own edge, on paper with a margin. */
+function framed(svg, { x, y, right, bottom }) {
+  const paper = document.createElementNS(SVG, "rect");
+  const size = { width: right - x + 2 * MARGIN, height: bottom - y + 2 * MARGIN };
+  const place = { x: x - MARGIN, y: y - MARGIN, ...size };
+  for (const [name, value] of Object.entries(size)) svg.setAttribute(name, value);
+  for (const [name, value] of Object.entries(place)) paper.setAttribute(name, value);
+  paper.setAttribute("fill", getComputedStyle(root).getPropertyValue("--paper"));
+  svg.setAttribute("viewBox", Object.values(place).join(" "));
+  svg.prepend(paper);
+  return svg;
+}
+
+/** What a drawing covers: its own size, and whatever stands out beyond it. */
+function extent(svg) {
+  const own = svg.viewBox.baseVal, drawn = svg.getBBox();
+  return {
+    x: Math.min(own.x, drawn.x),
+    y: Math.min(own.y, drawn.y),
+    right: Math.max(own.x + own.width, drawn.x + drawn.width),
+    bottom: Math.max(own.y + own.height, drawn.y + drawn.height),
+  };
+}
+
 /** One drawing of what a box holds; a matrix is put together from its panes. */
 function drawing(box) {
   const panes = ["columns", "rows", "cells"].map((name) => box.querySelector(`.${name} > svg`));
-  if (!panes[0]) return frozen(box.querySelector("svg"));
+  if (!panes[0]) {
+    const svg = box.querySelector("svg");
+    return framed(frozen(svg), extent(svg));
+  }
   const [columns, rows, cells] = panes.map(frozen);
   const side = Number(rows.getAttribute("width"));
   const head = Number(columns.getAttribute("height"));
@@ -33,10 +61,8 @@ function drawing(box) {
     part.setAttribute("y", y);
     whole.append(part);
   });
-  whole.setAttribute("width", side + Number(columns.getAttribute("width")));
-  whole.setAttribute("height", head + Number(rows.getAttribute("height")));
-  whole.setAttribute("viewBox", `0 0 ${whole.getAttribute("width")} ${whole.getAttribute("height")}`);
-  return whole;
+  const right = side + Number(columns.getAttribute("width"));
+  return framed(whole, { x: 0, y: 0, right, bottom: head + Number(rows.getAttribute("height")) });
 }
 
 function save(address, name) {
@@ -58,10 +84,7 @@ async function pngAddress(svg) {
   const canvas = document.createElement("canvas");
   canvas.width = image.width * scale;
   canvas.height = image.height * scale;
-  const pen = canvas.getContext("2d");
-  pen.fillStyle = getComputedStyle(root).getPropertyValue("--paper");
-  pen.fillRect(0, 0, canvas.width, canvas.height);
-  pen.drawImage(image, 0, 0, canvas.width, canvas.height);
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
   return canvas.toDataURL("image/png");
 }
 
