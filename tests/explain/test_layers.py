@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -14,10 +15,14 @@ from convoscope import engines
 from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.layers import AvgPool2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool
 from convoscope.architecture.zoo import make
+from convoscope.arrays import generator
 from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.tracing import TorchTrace
 from convoscope.errors import ExplainError, UnknownNameError
 from convoscope.explain.layers import answering_layers, map_layers, map_shape, target_layer
 from convoscope.network import Engine
+
+NOISE = generator(0, "noise").random((2, 3, 12, 16), dtype="float32")
 
 
 def test_answering_layers_are_those_of_maps_and_own_vectors_that_are_no_copies(
@@ -185,3 +190,97 @@ def test_an_adopted_trunk_without_heads_has_a_target_layer() -> None:
         Transformer(pools="token"), input_shape=(3, 12, 16), cut="mlp.1", heads=(), device="cpu"
     )
     assert target_layer(network) == "mlp.1"
+
+
+class Split(nn.Module):
+    """Attention of a class token to 4 x 4 patches, whose queries, keys and values are layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queries, self.keys = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.values = nn.Linear(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.scaled_dot_product_attention(
+            self.queries(x), self.keys(x), self.values(x)
+        )
+
+
+def test_the_values_of_an_attention_are_but_a_part_of_what_counts() -> None:
+    """They are the last that a class token depends on, and the norm before them is all of it."""
+    module = Transformer(pools="token")
+    module.attention = nn.ModuleList([Split(), Split()])
+    network = adopt(module, input_shape=(3, 12, 16), device="cpu")
+    assert network.layer_shapes["attention.1.values"] == (8, 3, 4)
+    assert target_layer(network) == "norm1.1"
+
+
+class Pooled(nn.Module):
+    """A transformer, and a head whose weights are zero on what is pooled, a layer of its own."""
+
+    def __init__(self, *, pools: str) -> None:
+        super().__init__()
+        self.inside = Transformer(pools=pools)
+        self.patch_embed, self.num_prefix_tokens = self.inside.patch_embed, 1
+        self.inside.head, self.head = nn.Linear(8, 6), nn.Linear(6, 3)
+        nn.init.zeros_(self.head.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.inside(x))
+        return logits
+
+
+@pytest.mark.parametrize(("pools", "layer"), [("token", "norm1.1"), ("mean", "mlp.1")])
+def test_under_a_head_of_zeros_what_it_is_given_answers(pools: str, layer: str) -> None:
+    network = adopt(Pooled(pools=pools), input_shape=(3, 12, 16), device="cpu")
+    first, second = network.logits(NOISE)["class"]
+    assert (first == second).all()
+    assert target_layer(network) == f"inside.{layer}"
+
+
+def test_a_head_of_zeros_costs_a_few_ways_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = Transformer(pools="mean")
+    nn.init.zeros_(module.head.weight)
+    network = adopt(module, input_shape=(3, 12, 16), device="cpu")
+    ways_back: list[str] = []
+    whole = TorchTrace.gradient
+
+    def counted(self: TorchTrace, targets: Any, *, wrt: str = "images", **more: Any) -> Any:
+        ways_back.append(wrt)
+        return whole(self, targets, wrt=wrt, **more)
+
+    monkeypatch.setattr(TorchTrace, "gradient", counted)
+    assert target_layer(network) == "mlp.1"
+    assert 1 <= len(ways_back) <= 8
+
+
+class Nested(nn.Module):
+    """A stem, and blocks on its patches in an order in which none has its place."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = nn.Conv2d(3, 8, 4, stride=4)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 8)) for _ in range(blocks)
+        )
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x).flatten(2).transpose(1, 2)[:, torch.randperm(16)]
+        for block in self.blocks:
+            x = x + block(x)
+        logits: Tensor = self.head(x.mean(1))
+        return logits
+
+
+def test_a_stem_is_no_target_layer_where_nothing_later_lies_in_the_image() -> None:
+    network = adopt(Nested(blocks=8), input_shape=(3, 16, 16), device="cpu")
+    with pytest.raises(ExplainError) as caught:
+        target_layer(network)
+    assert str(caught.value) == (
+        "network 'torch': the layer that is looked at must lie near the end, and after 'stem', the "
+        "last whose values have a place in the image, come 26 layers that give none: name one of "
+        "'stem' if that will do, or ask for gradients instead"
+    )
+    assert target_layer(adopt(Nested(blocks=2), input_shape=(3, 16, 16), device="cpu")) == "stem"

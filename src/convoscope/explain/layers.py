@@ -18,6 +18,10 @@ from convoscope.network import Channel, ClassLogit, Network, Neuron, Target, Tra
 _MOST_VECTORS: Final = 3
 """Among how many vectors what a head is given is looked for."""
 
+_FEW_VECTORS: Final = 20
+_FEW_VECTORS_PER_MAP: Final = 4
+"""What a head may have: so many layers, or for each layer of maps so many, that give vectors."""
+
 
 def map_layers(network: Network) -> tuple[str, ...]:
     """The layers that give maps (C, h, w), in computing order."""
@@ -67,7 +71,7 @@ def target_layer(network: Network) -> str:
     attention; there it is the norm before it.
 
     Raises:
-        ExplainError: if no layer gives maps of more than one cell.
+        ExplainError: if no layer gives maps of more than one cell, or only an early one does.
     """
     every = network.layer_shapes
     shapes = {name: s for name, s in every.items() if len(s) == 3 and s[1] * s[2] > 1}
@@ -82,9 +86,29 @@ def target_layer(network: Network) -> str:
         return candidates[-1]
     own_name = {layer.name for layer in network.architecture.layers}  # its paths say more
     candidates = [name for name in candidates if name not in own_name] or candidates
-    outside = [name for name in candidates if not _is_inside_vector(name, every)]
-    last = _before_pooling(outside or candidates, shapes)
-    return _last_that_counts(network, [n for n in outside if shapes[n] == shapes[last]] or [last])
+    outside = [name for name in candidates if not _is_inside_vector(name, every)] or candidates
+    last = _before_pooling(outside, shapes)
+    found = _last_that_counts(network, [n for n in outside if shapes[n] == shapes[last]])
+    _check_late(network, found)
+    return found
+
+
+def _check_late(network: Network, layer: str) -> None:
+    """Nothing, unless so much follows that gives no maps that the layer is but a stem: then most
+    of the network computes in an order in which nobody can find a place of the image.
+    """
+    shapes = network.layer_shapes
+    names = list(shapes)
+    maps = map_layers(network)
+    maps = maps[: maps.index(layer) + 1]
+    following = sum(len(shapes[name]) == 1 for name in names[names.index(layer) + 1 :])
+    if following > max(_FEW_VECTORS, _FEW_VECTORS_PER_MAP * len(maps)):
+        raise ExplainError(
+            f"network {network.architecture.name!r}: the layer that is looked at must lie near the "
+            f"end, and after {layer!r}, the last whose values have a place in the image, come "
+            f"{following} layers that give none: name one of {', '.join(map(repr, maps[-3:]))} if "
+            "that will do, or ask for gradients instead"
+        )
 
 
 def _own_layers(architecture: Architecture) -> set[str] | None:

@@ -126,13 +126,15 @@ def _with_silent(
 
 
 def _is_strided(rows: int, columns: int, image: Shape) -> bool:
-    """Whether the image has been divided into rows and columns by one and the same number, but
-    for what that rounds off; exactly, where the image is a square.
+    """Whether the image can have been divided into rows and columns by one and the same number,
+    what is left over dropped or padded.
     """
     height, width = image
     if height == width:
         return rows == columns
-    return abs(rows * width - columns * height) < max(height, width)
+    divided = [(height // s, width // s) for s in range(1, min(image) + 1)]
+    padded = [(-(-height // s), -(-width // s)) for s in range(1, min(image) + 1)]
+    return (rows, columns) in (*divided, *padded)
 
 
 def _exchanged(input_shape: Shape) -> tuple[Tensor, Tensor]:
