@@ -240,6 +240,20 @@ def test_on_paper_every_split_is_there_and_controls_are_not(
         assert page.pdf(format="A4").startswith(b"%PDF")
 
 
+def test_on_paper_no_row_of_a_long_table_sticks_to_other_pages(
+    browser: Browser, crowded_run: Run
+) -> None:
+    with opened(browser, crowded_run) as page:
+        cells = page.locator(".scroll :is(thead, tfoot, th)")
+        places = "them => them.map((it) => getComputedStyle(it).position)"
+        assert "sticky" in cells.evaluate_all(places)
+        page.emulate_media(media="print")
+        assert set(cells.evaluate_all(places)) == {"static"}
+        shown = "them => them.map((it) => getComputedStyle(it).display)"
+        totals = page.locator("tfoot").evaluate_all(shown)
+        assert set(totals) == {"table-row-group"}, "said once, not on every page"
+
+
 @pytest.mark.parametrize("chosen", [None, "dark"])
 def test_paper_is_light_whatever_the_screen_is(
     browser: Browser, plain_run: Run, chosen: str | None
