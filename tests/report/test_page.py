@@ -78,6 +78,13 @@ def test_the_report_lies_in_the_run_folder(digits_run: Run, page: str) -> None:
     assert page.startswith("<!DOCTYPE html>")
 
 
+def test_a_run_and_its_page_may_be_named_by_their_paths(
+    digits_run: Run, page: str, tmp_path: Path
+) -> None:
+    assert write(str(digits_run.path), str(tmp_path / "it.html")) == tmp_path / "it.html"
+    assert (tmp_path / "it.html").read_text(encoding="utf-8") == page
+
+
 def test_writing_it_again_gives_the_same_bytes(digits_run: Run, page: str) -> None:
     assert write(digits_run).read_text(encoding="utf-8") == page
 

@@ -160,6 +160,8 @@ def test_runs_are_found_by_name(tmp_path: Path) -> None:
     for name in ("b", "a"):
         Run(tmp_path / name).write_record(RECORD)
     assert [run.name for run in find_runs(tmp_path)] == ["a", "b"]
+    assert find_runs(str(tmp_path)) == find_runs(tmp_path)
+    assert open_run(open_run(str(tmp_path / "a"))) == Run(tmp_path / "a")
 
 
 def test_only_a_run_is_removed(run: Run, tmp_path: Path) -> None:

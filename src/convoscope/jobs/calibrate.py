@@ -17,7 +17,7 @@ def calibrate(run: Run | str | Path) -> RunCalibration | None:
     Raises:
         RunError: if the folder is no run.
     """
-    opened = run if isinstance(run, Run) else open_run(run)
+    opened = open_run(run)
     chosen = choose_calibration(opened)
     if chosen is not None:
         opened.write_calibration(chosen.to_json())

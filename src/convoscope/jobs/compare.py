@@ -39,7 +39,7 @@ def compare(runs: Sequence[Run | str | Path], *, split: str = "test") -> Compari
         RunError: if one has no saved predictions for the split.
         DataError: if they were tested on different images.
     """
-    opened = [run if isinstance(run, Run) else open_run(run) for run in runs]
+    opened = [open_run(run) for run in runs]
     _check_runs(opened)
     said = [_predictions(run, split) for run in opened]
     hashes = [hashes_of(run, split) for run in opened]

@@ -56,7 +56,7 @@ def doubts(
     """
     if top < 1:
         raise SettingsError(f"top must be at least 1 image, got {top}: 24 is usual")
-    opened = run if isinstance(run, Run) else open_run(run)
+    opened = open_run(run)
     said = [opened.predictions(split) for split in _splits(opened, splits)]
     notes = [BY_HEART] if any(each.split == "train" for each in said) else []
     files: dict[str, Path] = {}

@@ -53,7 +53,7 @@ def evaluate(
         DataError: if ``data`` has a class that the run does not know.
         SettingsError: if there are options for data that is not named, or not of their kind.
     """
-    opened = run if isinstance(run, Run) else open_run(run)
+    opened = open_run(run)
     network = trained_network(opened, engine=engine, device=device)
     if data is None:
         _check_unread(options)

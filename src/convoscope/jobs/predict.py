@@ -94,7 +94,7 @@ def predict(
             f"abstain_below must be a probability between 0 and 1, got {abstain_below}: 0.8 keeps "
             "silent where the network is less than 80 % sure"
         )
-    opened = run if isinstance(run, Run) else open_run(run)
+    opened = open_run(run)
     files = _files(images)
     network = trained_network(opened, engine=engine, device=device)
     names = class_names(opened)

@@ -23,10 +23,10 @@ from convoscope.report.statements import Question, statements_section
 from convoscope.report.trust import TrustSection, run_trust
 from convoscope.runs.convolution import CONVOLVE
 from convoscope.runs.parts import CROSS_VALIDATION, SEEDS, Parts, read_parts
-from convoscope.runs.store import Run
+from convoscope.runs.store import Run, open_run
 
 
-def write(run: Run, file: Path | None = None) -> Path:
+def write(run: Run | str | Path, file: str | Path | None = None) -> Path:
     """Write the run's ``report.html``, or ``file``, all of it or nothing, and return its path.
 
     Needs neither an engine nor the original pictures.
@@ -36,8 +36,9 @@ def write(run: Run, file: Path | None = None) -> Path:
         ReconciliationError: if two figures disagree, in the predictions or on the page.
         StorageError: if the disk is full or not writable.
     """
-    page = file or run.report_file
-    disk.write_text(page, _checked_page(run, page.parent))
+    opened = open_run(run)
+    page = opened.report_file if file is None else Path(file)
+    disk.write_text(page, _checked_page(opened, page.parent))
     return page
 
 

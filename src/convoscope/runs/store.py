@@ -270,19 +270,22 @@ def _link(file: Path, to: Path) -> None:
         shutil.copyfile(file, to)
 
 
-def find_runs(folder: Path) -> list[Run]:
+def find_runs(folder: str | Path = "runs") -> list[Run]:
     """The runs right below ``folder``, by name; empty if there is no such folder."""
-    if not folder.is_dir():
+    inside = Path(folder)
+    if not inside.is_dir():
         return []
-    return [Run(path) for path in sorted(folder.iterdir()) if (path / "run.json").exists()]
+    return [Run(path) for path in sorted(inside.iterdir()) if (path / "run.json").exists()]
 
 
-def open_run(path: str | Path) -> Run:
-    """The run in that folder, checked to be one.
+def open_run(path: Run | str | Path) -> Run:
+    """The run in that folder, checked to be one; one that is open already is given back.
 
     Raises:
         RunError: if the folder is missing, is no run, or was written by a newer version.
     """
+    if isinstance(path, Run):
+        return path
     run = Run(Path(path))
     run.record()
     return run
