@@ -1,11 +1,13 @@
-"""Accuracies as rows of a chart."""
+"""Figures with their intervals, as rows of a chart and as bars in cells of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from markupsafe import Markup
+
 from convoscope.metrics.intervals import Figure
-from convoscope.pictures.bars import AccuracyRow
+from convoscope.pictures.bars import AccuracyRow, interval_bar
 
 
 def accuracy_row(
@@ -21,3 +23,10 @@ def accuracy_row(
             baseline=baseline,
             is_main=is_main,
         )
+
+
+def figure_bar(figure: Figure) -> Markup:
+    """The bar of a figure; nothing where it is undefined."""
+    if figure.value is None or figure.low is None or figure.high is None:
+        return Markup("")
+    return interval_bar(figure.value, figure.low, figure.high)

@@ -6,12 +6,18 @@ Temperature and thresholds are chosen on validation and judged on the split that
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
-from convoscope.metrics.calibration import calibration_bins, calibration_error, gaps
+from convoscope.metrics.calibration import (
+    CalibrationBin,
+    calibration_bins,
+    calibration_error,
+    gaps,
+)
 from convoscope.metrics.confidence import (
     Abstention,
     Temperature,
@@ -76,6 +82,17 @@ def confidence(contents: Contents) -> tuple[HeadConfidence, ...]:
     return tuple(found)
 
 
+def reliability(bins: Iterable[CalibrationBin]) -> Markup:
+    """The diagram of the bins that hold any images."""
+    return reliability_diagram(
+        [
+            Bin(b.n, b.confidence, b.accuracy)
+            for b in bins
+            if b.confidence is not None and b.accuracy is not None
+        ]
+    )
+
+
 def _head(
     contents: Contents,
     name: str,
@@ -92,8 +109,8 @@ def _head(
         sentence=_sentence(temperature, before, after),
         error_before=before,
         error_after=after,
-        before=_diagram(plain),
-        after=_diagram(cooled),
+        before=reliability(calibration_bins(plain)),
+        after=reliability(calibration_bins(cooled)),
         coverage=_coverage(contents.main_split, validation, cooled, rows),
         thresholds=rows,
     )
@@ -127,16 +144,6 @@ def _sentence(temperature: Temperature, before: float, after: float) -> str:
 def _error(head: HeadPredictions) -> float:
     sums = gaps(head).sum(axis=0, keepdims=True)
     return float(calibration_error(sums, np.array([float(len(head.labels))]))[0])
-
-
-def _diagram(head: HeadPredictions) -> Markup:
-    return reliability_diagram(
-        [
-            Bin(b.n, b.confidence, b.accuracy)
-            for b in calibration_bins(head)
-            if b.confidence is not None and b.accuracy is not None
-        ]
-    )
 
 
 def _coverage(

@@ -8,10 +8,9 @@ from pathlib import Path
 from markupsafe import Markup
 
 from convoscope import disk
-from convoscope.metrics.intervals import Figure
-from convoscope.pictures.bars import interval_bar
 from convoscope.pictures.curves import Colour
 from convoscope.pictures.data_curve import DataCurve, Measured, data_curves
+from convoscope.report.accuracy import figure_bar
 from convoscope.report.shell import fill
 from convoscope.runs.learning_curve import LearningCurves, Point
 from convoscope.runs.store import Run
@@ -41,7 +40,7 @@ def render(run: Run, found: LearningCurves) -> str:
         found=found,
         chart=_chart(found),
         bars={
-            (curve.way.name, point.fraction): _bar(point.validation)
+            (curve.way.name, point.fraction): figure_bar(point.validation)
             for curve in found.curves
             for point in curve.points
         },
@@ -71,9 +70,3 @@ def _measured(point: Point) -> Measured:
         low=figure.low or 0.0,
         high=figure.high or 0.0,
     )
-
-
-def _bar(figure: Figure) -> Markup:
-    if figure.value is None or figure.low is None or figure.high is None:
-        return Markup("")
-    return interval_bar(figure.value, figure.low, figure.high)

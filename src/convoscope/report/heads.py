@@ -9,13 +9,12 @@ import numpy as np
 from markupsafe import Markup
 
 from convoscope.arrays import ByteArray, IntArray
-from convoscope.metrics.intervals import Figure
 from convoscope.metrics.mistakes import most_confident_mistakes, picture_name
 from convoscope.metrics.summary import ClassMetrics, HeadMetrics
-from convoscope.pictures.bars import interval_bar
 from convoscope.pictures.confusion import Panes, confusion_panes, neighbour_order
-from convoscope.pictures.reliability import Bin, reliability_diagram
 from convoscope.pictures.thumbnails import data_uri, is_tiny
+from convoscope.report.accuracy import figure_bar
+from convoscope.report.confidence import reliability
 from convoscope.report.factors import factor_orders, factor_table
 from convoscope.report.reading import Contents
 
@@ -135,11 +134,6 @@ def _on_split(contents: Contents, head: str, split: str) -> HeadOnSplit:
     metrics = contents.metrics[split].heads[head]
     counts = np.array(metrics.confusion, dtype=np.int64)
     names = [a_class.name for a_class in metrics.classes]
-    bins = [
-        Bin(b.n, b.confidence, b.accuracy)
-        for b in metrics.calibration.bins
-        if b.confidence is not None and b.accuracy is not None
-    ]
     return HeadOnSplit(
         split=split,
         metrics=metrics,
@@ -149,7 +143,7 @@ def _on_split(contents: Contents, head: str, split: str) -> HeadOnSplit:
         pairs=confused_pairs(counts, names),
         classes=tuple(_class_row(a_class) for a_class in metrics.classes),
         mistakes=_mistakes(contents, head, split),
-        reliability=reliability_diagram(bins),
+        reliability=reliability(metrics.calibration.bins),
     )
 
 
@@ -168,16 +162,10 @@ def _orders(counts: IntArray, classes: Sequence[ClassMetrics]) -> dict[str, list
 def _class_row(figures: ClassMetrics) -> ClassRow:
     return ClassRow(
         figures=figures,
-        precision_bar=_bar(figures.precision),
-        recall_bar=_bar(figures.recall),
-        f1_bar=_bar(figures.f1),
+        precision_bar=figure_bar(figures.precision),
+        recall_bar=figure_bar(figures.recall),
+        f1_bar=figure_bar(figures.f1),
     )
-
-
-def _bar(figure: Figure) -> Markup:
-    if figure.value is None or figure.low is None or figure.high is None:
-        return Markup("")
-    return interval_bar(figure.value, figure.low, figure.high)
 
 
 def _mistakes(contents: Contents, head: str, split: str) -> tuple[ShownMistake, ...]:

@@ -9,10 +9,9 @@ from markupsafe import Markup
 
 from convoscope import disk
 from convoscope.errors import ReconciliationError
-from convoscope.metrics.intervals import Figure
-from convoscope.pictures.bars import interval_bar
 from convoscope.pictures.effects import EffectRow, effect_chart
 from convoscope.pictures.trade_off import Point, trade_off
+from convoscope.report.accuracy import figure_bar
 from convoscope.report.shell import fill
 from convoscope.runs.ladder import Ladder, Rung
 from convoscope.runs.store import Run
@@ -46,17 +45,11 @@ def render(run: Run, found: Ladder) -> str:
         run={"name": run.name},
         record=record,
         found=found,
-        bars={rung.number: _bar(rung.validation) for rung in found.rungs},
+        bars={rung.number: figure_bar(rung.validation) for rung in found.rungs},
         costs=_costs(found),
         differences=_differences(found),
         command=shlex.join(record.command),
     )
-
-
-def _bar(figure: Figure) -> Markup:
-    if figure.value is None or figure.low is None or figure.high is None:
-        return Markup("")
-    return interval_bar(figure.value, figure.low, figure.high)
 
 
 def _costs(found: Ladder) -> tuple[tuple[str, Markup], ...]:

@@ -12,13 +12,12 @@ from markupsafe import Markup
 
 from convoscope import disk
 from convoscope.errors import ReconciliationError
-from convoscope.metrics.intervals import Figure
-from convoscope.pictures.bars import interval_bar
 from convoscope.pictures.curves import Colour, Curve, learning_curves
 from convoscope.pictures.effects import EffectRow, effect_chart
 from convoscope.pictures.svg import shortened_inside
 from convoscope.pictures.trade_off import Point, trade_off
 from convoscope.report import wording
+from convoscope.report.accuracy import figure_bar
 from convoscope.report.shell import fill
 from convoscope.runs.store import Run
 from convoscope.runs.variations import Contrast, Trained, Variations
@@ -92,7 +91,7 @@ def render(run: Run, found: Variations, extras: Sequence[Extra] = (), title: str
         found=found,
         chosen=found.numbered(found.chosen),
         headline=headline(found),
-        bars={one.number: _bar(one.validation) for one in found.trained},
+        bars={one.number: figure_bar(one.validation) for one in found.trained},
         costs=_costs(found),
         factors=tuple(_factor(found, name) for name in found.factors),
         extras=extras,
@@ -126,12 +125,6 @@ def headline(found: Variations) -> tuple[str, ...]:
 
 def _numbered(found: Variations, one: Trained) -> str:
     return f"{one.number} ({found.name_of(one.variant)})"
-
-
-def _bar(figure: Figure) -> Markup:
-    if figure.value is None or figure.low is None or figure.high is None:
-        return Markup("")
-    return interval_bar(figure.value, figure.low, figure.high)
 
 
 def _costs(found: Variations) -> tuple[tuple[str, Markup], ...]:
