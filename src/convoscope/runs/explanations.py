@@ -136,8 +136,8 @@ class MethodSaid:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerSaid:
-    """A layer whose output was looked at: (C, h, w) or (C,), and its receptive field in pixels, ``None``
-    where it is not known.
+    """A layer whose output was looked at: (C, h, w) or (C,), and its receptive field in pixels,
+    ``None`` where it is not known.
     """
 
     name: str
