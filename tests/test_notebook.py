@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from tests.conftest import draw_folder
 
+import convoscope
 from convoscope import notebook
 from convoscope.architecture.zoo import make
 from convoscope.jobs.describe import describe
@@ -60,6 +64,24 @@ def test_metrics_show_each_head_with_intervals() -> None:
     (row,) = cells(summarise(predictions())._repr_html_())
     assert row[:3] == ["class", "4", "3"]
     assert row[3].startswith("0.7500 (")
+
+
+def test_predictions_show_each_class_with_how_often_it_was_named() -> None:
+    html = predictions()._repr_html_()
+    assert "test: predictions of 4 images" in html
+    assert cells(html) == [["class", "&lt;b&gt;", "2", "3", "2"], ["class", "dog", "2", "1", "1"]]
+
+
+def test_a_comparison_shows_its_runs_and_what_may_be_said_of_them(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "shapes", per_class=12)
+    asked: dict[str, Any] = {"model": "lenet-5", "input": "28", "engine": "numpy", "epochs": 1}
+    runs = [convoscope.train(folder, out=tmp_path / f"r{s}", seed=0, **asked) for s in (0, 1)]
+    found = convoscope.compare(runs)
+    html = found._repr_html_()
+    first, second = cells(html)
+    assert [row[:3] for row in (first, second)] == [["A", "r0", "lenet-5"], ["B", "r1", "lenet-5"]]
+    assert first[4:] == second[4:], "the same seed, so the same figures"
+    assert f"<p>{escape(found.verdicts[0].sentence)}</p>" in html
 
 
 def test_a_run_shows_its_status_and_the_accuracy_of_each_split(tmp_path: Path) -> None:

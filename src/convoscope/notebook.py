@@ -19,6 +19,11 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[object]])
     )
 
 
+def sentences(said: Iterable[str]) -> str:
+    """A paragraph per sentence."""
+    return "".join(f"<p>{escape(sentence)}</p>" for sentence in said)
+
+
 def figure(value: float | None, low: float | None, high: float | None) -> str:
     """A figure with its interval, or a dash where it is undefined."""
     if value is None:

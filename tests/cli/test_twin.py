@@ -46,6 +46,13 @@ def test_a_cell_adds_up_as_printed(convoscope: Convoscope, tiny: Path) -> None:
     assert any(line.startswith("columns 4 to 6; products sum to") for line in lines)
 
 
+def test_a_padding_of_zeros_has_no_sign(convoscope: Convoscope) -> None:
+    printed = convoscope("twin", "lenet-5", "--cell", "conv1:0,0,0", "--no-gradients").stdout
+    (row,) = [line for line in printed.splitlines() if line.startswith("row -2")]
+    assert row.split("=")[1].split() == ["0.0000"] * 5
+    assert "-0.0000" not in printed
+
+
 def test_of_many_terms_the_largest_are_shown(convoscope: Convoscope) -> None:
     words = ("twin", "lenet-5", "--cell", "dense1:7", "--no-gradients")
     few, every = convoscope(*words).stdout, convoscope(*words, "--all").stdout

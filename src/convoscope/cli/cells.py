@@ -138,4 +138,5 @@ def _conclusion(twin: CellTwin) -> list[str]:
 
 
 def _number(value: float) -> str:
+    value = value or 0.0  # 0 times a negative weight is -0, a sign that says nothing here
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.2e}"

@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from convoscope import notebook
 from convoscope.arrays import FloatArray, IntArray
 from convoscope.errors import ShapeError
 
@@ -99,6 +100,16 @@ class Predictions:
                     f"{self.split} predictions: head {name!r} must have one label per image, got "
                     f"{len(head.labels)} labels for {len(self.ids)} images: predict again"
                 )
+
+    def _repr_html_(self) -> str:
+        rows = []
+        for name, head in self.heads.items():
+            said = head.predicted()
+            for label, class_name in enumerate(head.class_names):
+                own, named = head.labels == label, said == label
+                rows.append((name, class_name, *(int(x.sum()) for x in (own, named, own & named))))
+        caption = f"{self.split}: predictions of {len(self.ids):,} images"
+        return notebook.table(caption, ("head", "class", "images", "named so", "right"), rows)
 
 
 def sigmoid(logits: FloatArray) -> FloatArray:

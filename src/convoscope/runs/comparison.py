@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from convoscope import notebook
 from convoscope.metrics.comparison import McNemar
 from convoscope.metrics.intervals import Figure
 from convoscope.metrics.summary import SplitMetrics
@@ -157,6 +158,24 @@ class Comparison:
             for image in divided[: self.shown_each]
         )
         return tuple(dict.fromkeys(images))
+
+    def _repr_html_(self) -> str:
+        header = ("", "run", "model", "parameters", "accuracy", "loss")
+        rows = [
+            (
+                entry.letter,
+                entry.name,
+                entry.model,
+                entry.parameters,
+                notebook.figure(*astuple(entry.metrics.whole.accuracy)),
+                notebook.figure(*astuple(entry.metrics.loss)),
+            )
+            for entry in self.entries
+        ]
+        caption = f"{self.images:,} {self.split} images, {100 * self.level:g} % intervals"
+        return notebook.table(caption, header, rows) + notebook.sentences(
+            verdict.sentence for verdict in self.verdicts
+        )
 
     def entry(self, letter: str) -> Entry:
         """The run of that letter."""
