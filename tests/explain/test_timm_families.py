@@ -119,6 +119,79 @@ def test_every_family_has_a_target_layer_at_which_grad_cam_works(
     assert np.isfinite(heat).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "side", "options", "layer"),
+    [
+        ("cait_xxs24_224", 64, {"img_size": 64, "depth": 2}, "blocks"),
+        ("coat_lite_tiny", 64, {"img_size": 64}, "serial_blocks4.1.norm1"),
+        ("coat_tiny", 64, {"img_size": 64, "parallel_depth": 1}, "parallel_blocks.0.norm13"),
+        ("crossvit_tiny_240", 240, {"depth": [(1, 1, 0)]}, "blocks.0.blocks.1"),
+        ("efficientformer_l1", 224, {}, "norm"),
+        ("flexivit_small", 48, {"img_size": 48, "depth": 2}, "blocks.1.norm1"),
+        ("hiera_tiny_224", 224, {"stages": (1, 1, 1, 1)}, "blocks.3"),
+        ("lambda_resnet26t", 256, {}, "final_conv"),
+        ("mvitv2_tiny", 224, {}, "norm"),
+        ("pit_ti_224", 224, {}, "transformers.2.blocks.3.norm1"),
+        ("resnest14d", 64, {}, "layer4"),
+        ("sequencer2d_s", 64, {"img_size": 64, "layers": (1, 1, 1, 1)}, "norm"),
+        ("tnt_s_patch16_224", 64, {"img_size": 64, "depth": 2}, "blocks.1.norm_out"),
+        ("twins_svt_small", 64, {"img_size": 64, "depths": (1, 1, 1, 1)}, "norm"),
+        ("xcit_nano_12_p16_224", 64, {"depth": 2}, "cls_attn_blocks.1.norm1"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_at_a_target_layer_the_maps_change_where_the_image_does(
+    name: str, side: int, options: dict[str, Any], layer: str
+) -> None:
+    """For families that do not declare how their tokens lie, or mix them in ways of their own."""
+    network = adopt(make(name, **options), input_shape=(3, side, side), device="cpu")
+    assert target_layer(network) == layer
+    half = side // 2
+    for rows in (slice(0, half), slice(half, side)):
+        for columns in (slice(0, half), slice(half, side)):
+            assert loudest_quarter(network, layer, rows, columns) == (
+                rows.start > 0,
+                columns.start > 0,
+            )
+
+
+def loudest_quarter(
+    network: TorchNetwork, layer: str, rows: slice, columns: slice
+) -> tuple[bool, bool]:
+    """Where maps change most when part of an image does: below the middle, right of it."""
+    image = photograph(network.architecture.input_shape[1])
+    both = np.concatenate([image, image])
+    both[1, :, rows, columns] = generator(1, "part").random(both[1, :, rows, columns].shape)
+    with network.trace(both, layers=[layer]) as trace:
+        before, after = trace.activations[layer]
+    change = after - before  # (C, h, w)
+    strength = np.linalg.norm(change - change.mean((1, 2), keepdims=True), axis=0)
+    h, w = (n // 2 for n in strength.shape)
+    top, bottom = strength[:h], strength[-h:]
+    quarters = [top[:, :w], top[:, -w:], bottom[:, :w], bottom[:, -w:]]
+    found = int(np.argmax([quarter.mean() for quarter in quarters]))
+    return found >= 2, found % 2 == 1
+
+
+def test_tokens_in_nested_squares_are_not_read_as_rows() -> None:
+    """Hiera's, until its last stage has a single token of each square left."""
+    network = adopt(
+        make("hiera_tiny_224", stages=(1, 1, 1, 1)), input_shape=(3, 224, 224), device="cpu"
+    )
+    shapes = network.layer_shapes
+    assert shapes["patch_embed"] == (96, 56, 56)
+    assert shapes["unroll"] == shapes["blocks.0"] == (96 * 56 * 56,)
+    assert shapes["blocks.3"] == (768, 7, 7)
+
+
+def test_even_attention_hides_no_order_that_others_show() -> None:
+    """Levit's last stage, its weights drawn, gives the same everywhere; its queries do not."""
+    network = adopt(make("levit_128s"), input_shape=(3, 224, 224), device="cpu")
+    assert target_layer(network) == "stages"
+    assert map_shape(network, "stages") == (384, 4, 4)
+    assert map_shape(network, "stages.1.blocks.0") == (256, 7, 7)
+
+
 @pytest.mark.parametrize("name", ["swin", "convnext"])
 def test_channels_that_come_last_inside_are_turned_to_maps(name: str) -> None:
     network, layer, raw = _channels_last(name)

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from convoscope.architecture.branches import Adopted
+from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.survey import survey
 from convoscope.engines.torch.timm_models import blueprint, make_module, published, renamed
 from convoscope.engines.torch.torchvision_import import import_timm
 from convoscope.errors import SettingsError, ShapeError, UnknownNameError
@@ -180,3 +183,21 @@ def test_arrays_that_timm_cannot_rename_stay_as_they_are() -> None:
     strange = {"a.b": np.ones(2, np.float32)}
     found = renamed("timm/test_vit", strange)
     assert found.keys() <= strange.keys()
+
+
+@pytest.mark.slow
+def test_tokens_are_read_alike_without_weights_and_with() -> None:
+    """A source is described on a module without values, and its tokens take some to be read."""
+    source, size = "timm/xcit_nano_12_p16_224.fb_in1k", (3, 64, 64)
+    before = torch.get_rng_state()
+    described = blueprint(source, size, cut="norm").architecture.layers[0]
+    assert isinstance(described, Adopted)
+    assert described.maps == (128, 4, 4)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(1)
+    network = adopt(make_module(source), input_shape=size, cut="norm", heads=(), device="cpu")
+    assert network.layer_shapes["trunk"] == described.maps
+    with torch.device("meta"):
+        again = make_module(source)
+    trunk, _ = survey(again, size, name="trunk", cut="norm", source=source)
+    assert trunk.paths["norm"].shape == (128 * 17,)  # nothing to be read from
