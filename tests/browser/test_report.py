@@ -252,6 +252,8 @@ def test_on_paper_no_row_of_a_long_table_sticks_to_other_pages(
         shown = "them => them.map((it) => getComputedStyle(it).display)"
         totals = page.locator("tfoot").evaluate_all(shown)
         assert set(totals) == {"table-row-group"}, "said once, not on every page"
+        buttons = page.locator("#classes-1 thead button").evaluate_all(shown)
+        assert set(buttons) == {"contents"}, "a head with controls is not repeated on each page"
 
 
 @pytest.mark.parametrize("chosen", [None, "dark"])
