@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -236,3 +237,13 @@ def test_the_command_is_quoted_for_a_shell(page: str) -> None:
     assert said.stdout.splitlines() == [
         "convoscope", "train", "digits", "--model", "linear", "--note", "it's",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["variations", "ladder", "learning curve"])
+def test_a_run_that_compares_trainings_names_the_command_for_its_page(
+    digits_run: Run, tmp_path: Path, kind: str
+) -> None:
+    run = Run(tmp_path / "run")
+    run.write_record(replace(digits_run.record(), kind=kind))
+    with pytest.raises(RunError, match=f"one of '{kind}': write its page with  convoscope report"):
+        write(run)

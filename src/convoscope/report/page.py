@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from convoscope import disk
+from convoscope.errors import RunError
 from convoscope.report import material
 from convoscope.report.confidence import confidence
 from convoscope.report.convolve_page import convolve_page
@@ -22,8 +23,11 @@ from convoscope.report.shell import fill
 from convoscope.report.statements import Question, statements_section
 from convoscope.report.trust import TrustSection, run_trust
 from convoscope.runs.convolution import CONVOLVE
+from convoscope.runs.ladder import LADDER
+from convoscope.runs.learning_curve import LEARNING_CURVE
 from convoscope.runs.parts import CROSS_VALIDATION, SEEDS, Parts, read_parts
 from convoscope.runs.store import Run, open_run
+from convoscope.runs.variations import VARIATIONS
 
 
 def write(run: Run | str | Path, file: str | Path | None = None) -> Path:
@@ -49,6 +53,11 @@ def _checked_page(run: Run, beside: Path) -> str:
         return seeds_page(run)
     if kind == CONVOLVE:
         return convolve_page(run)
+    if kind in (VARIATIONS, LADDER, LEARNING_CURVE):
+        raise RunError(
+            f"{run.path}: this writes the report of trainings, this run is one of {kind!r}: write "
+            f"its page with  convoscope report {run.path}"
+        )
     contents = read(run)
     parts = read_parts(run) if kind == CROSS_VALIDATION else None
     page = render(
