@@ -24,8 +24,8 @@ _CELLS: Final = (4, 4, 4, 8, 8, 8)
 """Per exchanged image into how many rows and columns of cells it is cut, half of them exchanged."""
 
 _FOLLOWS: Final = 0.3
-"""The correlation from which on tokens follow the image. With weights drawn, those in reading
-order have 0.4 to 0.98 in 15 families of timm's, those in another order below 0.1."""
+"""The correlation from which on tokens follow the image. With weights drawn, most blocks in reading
+order have 0.4 to 0.98 in eight families of timm's, those in another order below 0.1."""
 
 _ALIKE: Final = 1e-4
 """Below which part of the tokens' change what they do not have in common is rounding."""
