@@ -60,7 +60,7 @@ def test_compare_prints_a_table_and_a_sentence_and_writes_a_page(
     assert lines[2].split()[:3] == ["B", "r2", "tiny"]
     assert lines[-1] == "page    compare.html"
     assert "r1" in lines[3]
-    page = Path("compare.html").read_text()
+    page = Path("compare.html").read_text().replace("\N{NO-BREAK SPACE}", " ")
     assert lines[3].split(":")[0] in page
     assert "not stored" not in page, "the originals are there"
 
