@@ -1,11 +1,12 @@
 """From JPEG files to a tested network: ours beside the usual loaders of PyTorch, Keras and fastai.
 
     python benchmarks/train_files.py [--epochs 20] [--measured 20] [--threads 2] [--rounds 3]
-                                     [--data FOLDER] [--only ours PyTorch]
+                                     [--width 300] [--data FOLDER] [--only ours PyTorch]
 
 Architecture-1 at 224 x 224 as row 4 trains it: 250 images of 5 classes learnt from in batches of
 50, 50 validated after every epoch, 100 tested at the end, Adam at 0.001, nothing augmented. The
-pictures are drawn, 300 x 200 JPEG files, unless ``--data`` names a folder with train, val and test.
+pictures are drawn, as large as Caltech-101's or ``--width`` pixels wide (the larger, the more there
+is to decode), unless ``--data`` names a folder with train, val and test.
 
 - ours: ``convoscope.train`` from an empty cache to a written run;
 - PyTorch: ImageFolder, DataLoader with two workers, the loop that tutorials write;
@@ -54,7 +55,7 @@ def main() -> None:
         print(json.dumps(work(asked.data, asked.epochs, asked.measured)), file=told)
         return
     with tempfile.TemporaryDirectory() as folder:
-        pictures = asked.data or _draw(Path(folder) / "pictures")
+        pictures = asked.data or _draw(Path(folder) / "pictures", asked.width)
         _compare(pictures, asked)
 
 
@@ -104,17 +105,19 @@ def _run(name: str, pictures: Path, measured: int, asked: argparse.Namespace) ->
     return Spent(*json.loads(done.stdout))
 
 
-def _draw(folder: Path) -> Path:
-    """Smooth noise with a stripe that says the class, as JPEG files as large as Caltech-101's."""
+def _draw(folder: Path, width: int) -> Path:
+    """Smooth noise with a stripe that says the class, as JPEG files of three to two."""
     from PIL import Image
 
+    height = 2 * width // 3
+    stripe, gap = height // 10, 7 * height // 40
     for split, count in SPLITS.items():
         rng = generator(0, split)
         for number in range(count):
             label = number % CLASSES
             coarse = rng.integers(0, 256, (50, 75, 3)).astype(np.uint8)
-            picture = np.array(Image.fromarray(coarse).resize((300, 200)))
-            picture[35 * label + 10 : 35 * label + 30] = 255
+            picture = np.array(Image.fromarray(coarse).resize((width, height)))
+            picture[gap * label + stripe // 2 : gap * label + 3 * stripe // 2] = 255
             file = folder / split / f"class{label}" / f"{number}.jpg"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(picture).save(file, quality=90)
@@ -128,6 +131,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--data", type=Path)
+    parser.add_argument("--width", type=int, default=300, help="of the pictures drawn, in pixels")
     parser.add_argument("--only", nargs="+", choices=sorted(CONTENDERS), metavar="WHO")
     parser.add_argument("--contender", help=argparse.SUPPRESS)
     return parser.parse_args()
