@@ -110,10 +110,17 @@ def border_colour(pixels: ByteArray) -> FloatArray:
     """The mean colour (3,) in [0, 1] of the outermost twentieth of a picture (h, w, 3)."""
     height, width, channels = pixels.shape
     rows, columns = (max(1, round(_BORDER * side)) for side in (height, width))
-    inside = pixels[rows : height - rows, columns : width - columns]
-    ring = height * width - inside.shape[0] * inside.shape[1]
-    total = pixels.sum(axis=(0, 1), dtype=np.int64) - inside.sum(axis=(0, 1), dtype=np.int64)
-    mean: FloatArray = np.asarray(total, np.float64).reshape(channels) / (255.0 * ring)
+    below, right = max(rows, height - rows), max(columns, width - columns)
+    ring = (
+        pixels[:rows],
+        pixels[below:],
+        pixels[rows:below, :columns],
+        pixels[rows:below, right:],
+    )
+    # down the rows first, where the values to be added lie side by side
+    total = sum(part.sum(axis=0, dtype=np.int64).sum(axis=0) for part in ring)
+    count = sum(part.shape[0] * part.shape[1] for part in ring)
+    mean: FloatArray = np.asarray(total, np.float64).reshape(channels) / (255.0 * count)
     return mean
 
 
