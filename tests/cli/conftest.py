@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.networks import TINY_WITH_DROPOUT
 
 from convoscope.cli import program
 from convoscope.runs import Run
@@ -32,25 +33,11 @@ def convoscope(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Convoscope:
     return run
 
 
-TINY = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv, filters: 4, kernel_size: 3, activation: relu}
-- {kind: dropout, name: dropout, rate: 0.25}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
-
-
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """A network for 16x16 pictures that trains in no time, with dropout to be reproduced."""
     file = tmp_path / "tiny.yaml"
-    file.write_text(TINY)
+    file.write_text(TINY_WITH_DROPOUT)
     return file
 
 

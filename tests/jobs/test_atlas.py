@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.conftest import draw_folder
+from tests.networks import TINY_OF_TWO
 
 from convoscope import engines
 from convoscope.architecture.graph import Architecture, Head
@@ -26,18 +27,6 @@ from convoscope.jobs.train import train
 from convoscope.network import Network
 from convoscope.runs import Run
 
-TINY = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv1, filters: 4, activation: relu}
-- {kind: conv2d, name: conv2, filters: 6, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
 NONE = AtlasRequest(favourites=0)
 
 
@@ -46,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Three shapes, hardly learnt, on the NumPy engine."""
     folder = tmp_path_factory.mktemp("atlas")
     draw_folder(folder / "shapes", classes=("bars", "poles", "disc"), per_class=9)
-    (folder / "tiny.yaml").write_text(TINY)
+    (folder / "tiny.yaml").write_text(TINY_OF_TWO)
     return train(
         folder / "shapes",
         model=folder / "tiny.yaml",

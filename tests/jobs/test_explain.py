@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.conftest import draw_folder
+from tests.networks import TINY_OF_TWO
 
 from convoscope import engines
 from convoscope.architecture.graph import Architecture, Head
@@ -38,18 +39,6 @@ from convoscope.runs import Run
 from convoscope.runs.explanation_files import open_explanations
 
 CLASSES = ("bars", "poles", "disc")
-TINY = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv1, filters: 4, activation: relu}
-- {kind: conv2d, name: conv2, filters: 6, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Three shapes told apart a little, so that some answers are wrong."""
     folder = tmp_path_factory.mktemp("explained")
     draw_folder(folder / "shapes", classes=CLASSES, per_class=14)
-    (folder / "tiny.yaml").write_text(TINY)
+    (folder / "tiny.yaml").write_text(TINY_OF_TWO)
     return train(
         folder / "shapes",
         model=folder / "tiny.yaml",

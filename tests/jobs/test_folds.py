@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.conftest import draw_folder
+from tests.networks import TINY_WITH_DROPOUT
 
 import convoscope
 from convoscope.errors import DataError, DivergedError, LeakError, RunError, SettingsError
@@ -21,26 +22,13 @@ from convoscope.runs import Run
 from convoscope.runs.lock import holding
 from convoscope.training.events import EpochEnded, Event, TrainingStarted
 
-TINY = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv, filters: 4, kernel_size: 3, activation: relu}
-- {kind: dropout, name: dropout, rate: 0.25}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
-
 CrossValidate = Callable[..., Run]
 
 
 @pytest.fixture
 def cross_validate(tmp_path: Path) -> CrossValidate:
     """``convoscope.cross_validate`` of a tiny network on three shapes, 12 pictures of each."""
-    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "tiny.yaml").write_text(TINY_WITH_DROPOUT)
     data = draw_folder(tmp_path / "shapes", per_class=12)
 
     def run(out: str, **settings: Any) -> Run:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.jobs.conftest import Install
+from tests.networks import TINY
 
 from convoscope.arrays import FloatArray, generator
 from convoscope.errors import RunError, SettingsError
@@ -22,24 +23,12 @@ from convoscope.jobs.settings import request
 from convoscope.jobs.train import train
 from convoscope.runs import Run
 
-NET = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv, filters: 4, kernel_size: 3, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
-
 
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
     """A network that trains in no time."""
     file = tmp_path / "tiny.yaml"
-    file.write_text(NET)
+    file.write_text(TINY)
     return file
 
 

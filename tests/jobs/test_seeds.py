@@ -8,23 +8,12 @@ from typing import Any
 
 import pytest
 from tests.conftest import draw_folder
+from tests.networks import TINY
 
 import convoscope
 from convoscope.errors import RunError, SettingsError
 from convoscope.runs import Run
 from convoscope.training.events import EpochEnded, Event, TrainingStarted
-
-TINY = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv, filters: 4, kernel_size: 3, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
 
 
 @pytest.fixture

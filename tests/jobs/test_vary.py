@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import draw_folder
+from tests.networks import TINY
 
 from convoscope.errors import ConvoscopeError, RunError, SettingsError
 from convoscope.jobs.side_by_side import Ended, News
@@ -19,17 +20,6 @@ from convoscope.jobs.vary_trainings import Begun, Watching
 from convoscope.runs import Run, open_run
 from convoscope.runs.variations import read_plan
 
-TINY = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv, filters: 4, kernel_size: 3, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
 Vary = Callable[..., Run]
 
 

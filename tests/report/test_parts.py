@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.conftest import draw_folder
+from tests.networks import TINY
 
 import convoscope
 from convoscope.errors import ReconciliationError, RunError
@@ -19,18 +20,6 @@ from convoscope.report.parts import check_parts, parts_section
 from convoscope.report.printed import number, read_page
 from convoscope.runs import Run
 from convoscope.runs.parts import read_parts, shared_training
-
-TINY = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv, filters: 4, kernel_size: 3, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import draw_folder
+from tests.networks import TINY
 
 from convoscope import report
 from convoscope.jobs.explain import explain_into
@@ -16,18 +17,6 @@ from convoscope.jobs.train import train
 from convoscope.report.trust import in_words, run_trust, trust_section
 from convoscope.runs import Run
 from convoscope.runs.explanation_scores import Scores, read_scores
-
-TINY = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv, filters: 4, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
 
 
 @pytest.fixture(scope="module")
