@@ -12,8 +12,8 @@ from rich.table import Table
 
 from convoscope.cli import tables
 from convoscope.cli.failures import INTERRUPTED
-from convoscope.cli.interrupt import Stopper, stopping_on_ctrl_c
-from convoscope.cli.progress import Display, display, duration
+from convoscope.cli.following import Following, following, say_interrupted
+from convoscope.cli.progress import duration
 from convoscope.errors import SettingsError
 from convoscope.jobs import fractions, fractions_compare, ladder, ladder_compare, ladder_plan
 from convoscope.jobs.fractions_draw import fractions_of
@@ -23,8 +23,6 @@ from convoscope.report import fractions_page, ladder_page
 from convoscope.runs import Run, open_run
 from convoscope.runs.ladder import Ladder, Rung
 from convoscope.runs.learning_curve import LEARNING_CURVE, LearningCurves
-
-_LOOK = 1000  # a bar of whole numbers for parts of epochs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +118,7 @@ def _names(text: str | None) -> tuple[str, ...]:
 def _carry_out(work: Callable[[Watching], Run], manner: Manner) -> int:
     run = _watched(work, is_quiet=manner.is_quiet)
     if run.record().status == "interrupted":
-        tables.say(f"run     {run.path}")
-        tables.say(f"interrupted; go on with  convoscope ladder --resume {run.path}")
+        say_interrupted(run, "ladder")
         return INTERRUPTED
     found = _compared(run)
     page = None
@@ -154,40 +151,25 @@ def _page_of(run: Run, found: Ladder | LearningCurves, file: Path | None = None)
 
 def _watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:
     """Do the work with live progress; Ctrl-C stops it cleanly."""
-    console = tables.console(is_error=True)
-    with stopping_on_ctrl_c() as stopper, display(console, is_quiet=is_quiet) as show:
-        progress = _Progress(show, stopper, has_bar=console.is_terminal)
+    with following(is_quiet=is_quiet) as follow:
         return work(
             Watching(
-                begun=progress.begun,
-                say=show.say,
-                news=progress.news,
-                progress=show.stage,
-                should_stop=stopper.should_stop,
+                begun=lambda run: follow.begins(f"run {run.path}"),
+                say=follow.show.say,
+                news=lambda news: _tell(follow, news),
+                progress=follow.show.stage,
+                should_stop=follow.stopper.should_stop,
             )
         )
 
 
-class _Progress:
-    """Follows trainings that go on one after the other."""
-
-    def __init__(self, show: Display, stopper: Stopper, *, has_bar: bool) -> None:
-        self._show, self._stopper, self._has_bar = show, stopper, has_bar
-
-    def begun(self, run: Run) -> None:
-        """Say where it all goes."""
-        self._stopper.is_training = True
-        self._show.say(f"run {run.path}")
-
-    def news(self, news: News) -> None:
-        """Move the bar; say how a training ended."""
-        if isinstance(news, Moved):
-            if self._has_bar:
-                done = min(_LOOK - 1, int(_LOOK * news.done / max(1, news.epochs)))
-                self._show.stage("training, per mille", done, _LOOK)
-            return
-        said = f": {news.reason}" if news.reason else ""
-        self._show.say(f"    {news.task.name.partition('/')[2]}  {news.status}{said}")
+def _tell(follow: Following, news: News) -> None:
+    """Move the bar of the one training that goes on; say how it ended."""
+    if isinstance(news, Moved):
+        follow.share(news.done / max(1, news.epochs))
+        return
+    said = f": {news.reason}" if news.reason else ""
+    follow.show.say(f"    {news.task.name.partition('/')[2]}  {news.status}{said}")
 
 
 def show_ladder(found: Ladder) -> None:

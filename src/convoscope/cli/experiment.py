@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from convoscope.cli.train import given_settings
+from convoscope.errors import SettingsError
+
 _FILE = click.Path(path_type=Path)
 
 
@@ -70,20 +73,17 @@ def experiment(
         _list()
         return
     from convoscope.cli import looking_inside, varying
-    from convoscope.errors import SettingsError
     from convoscope.experiments.catalogue import Look
     from convoscope.experiments.catalogue import experiment as find
 
     chosen = find(name)
     if isinstance(chosen, Look):
-        wanted = {"model": model, "epochs": epochs, "patience": patience}
-        training = {key: value for key, value in wanted.items() if value is not None}
         asked = looking_inside.Asked(
             name=name,
             look=chosen,
             data=data,
             of=of,
-            training=training,
+            training=given_settings({"model": model, "epochs": epochs, "patience": patience}),
             images=images,
             layers=layers,
             device=device or "auto",
@@ -91,24 +91,29 @@ def experiment(
         )
         ctx.exit(looking_inside.start(asked, is_quiet=quiet, as_json=as_json))
     if of is not None or model is not None or images or layers:
-        raise SettingsError(
-            f"experiment {name!r}: it trains networks of its own and takes neither --run, --model, "
-            "--image nor --layer, got one of them: leave it out, or say  convoscope experiment "
-            "row-11"
-        )
+        raise _trains_its_own(name)
     manner = varying.Manner(is_quiet=quiet, with_report=True, as_json=as_json)
     if resume is not None:
         ctx.exit(varying.go_on(resume, jobs=jobs, manner=manner))
     if data is None:
-        raise SettingsError(
-            f"experiment {name!r}: it needs its images, got none: name them with --data, "
-            f"{chosen.data}"
-        )
-    options = {"epochs": epochs, "patience": patience, "device": device, "out": out}
-    given = {key: value for key, value in options.items() if value is not None}
+        raise _needs_images(name, chosen.data)
     said = varying.Said(sets=(), named=chosen.variations, is_one_at_a_time=False)
-    more = {"seeds": seeds, "settings_file": None}
-    ctx.exit(varying.start(said, data, None, given | more, jobs=jobs, manner=manner))
+    options = {"epochs": epochs, "patience": patience, "device": device, "out": out}
+    given = given_settings(options) | {"seeds": seeds, "settings_file": None}
+    ctx.exit(varying.start(said, data, None, given, jobs=jobs, manner=manner))
+
+
+def _trains_its_own(name: str) -> SettingsError:
+    return SettingsError(
+        f"experiment {name!r}: it trains networks of its own and takes neither --run, --model, "
+        "--image nor --layer, got one of them: leave it out, or say  convoscope experiment row-11"
+    )
+
+
+def _needs_images(name: str, advice: str) -> SettingsError:
+    return SettingsError(
+        f"experiment {name!r}: it needs its images, got none: name them with --data, {advice}"
+    )
 
 
 def _list() -> None:

@@ -12,6 +12,7 @@ import click
 
 from convoscope.cli import tables, training
 from convoscope.cli.failures import INTERRUPTED, MISTAKE
+from convoscope.cli.following import say_interrupted
 from convoscope.cli.progress import display
 from convoscope.errors import SettingsError
 from convoscope.experiments.catalogue import Look
@@ -72,8 +73,7 @@ def _trained(asked: Asked, *, is_quiet: bool) -> Path | None:
         training.Manner(is_quiet=is_quiet, with_report=True),
     )
     if run.record().status == "interrupted":
-        tables.say(f"run     {run.path}")
-        tables.say(f"interrupted; go on with  convoscope train --resume {run.path}")
+        say_interrupted(run, "train")
         return None
     return run.path
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from convoscope.cli import tables
 from convoscope.cli.failures import INTERRUPTED
-from convoscope.cli.interrupt import Stopper, stopping_on_ctrl_c
-from convoscope.cli.progress import Display, display, duration
+from convoscope.cli.following import Following, following, say_interrupted
+from convoscope.cli.progress import duration
 from convoscope.experiments.catalogue import experiment_of
 from convoscope.experiments.shipped import variations_file
 from convoscope.jobs.side_by_side import Ended, Moved, News
@@ -24,8 +24,6 @@ from convoscope.jobs.vary_trainings import Begun, Watching
 from convoscope.report import vary_page, wording
 from convoscope.runs import Run
 from convoscope.runs.variations import Variations
-
-_LOOK = 1000  # a bar of whole numbers for parts of epochs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +84,9 @@ def go_on(run: Path, *, jobs: str, manner: Manner) -> int:
 
 
 def _carry_out(work: Callable[[Watching], Run], manner: Manner) -> int:
-    run = watched(work, is_quiet=manner.is_quiet)
+    run = _watched(work, is_quiet=manner.is_quiet)
     if run.record().status == "interrupted":
-        tables.say(f"run     {run.path}")
-        tables.say(f"interrupted; go on with  convoscope vary --resume {run.path}")
+        say_interrupted(run, "vary")
         return INTERRUPTED
     found = compare(run, shows_all_tests=manner.shows_all)
     more = experiment_of(run.record())
@@ -115,17 +112,16 @@ def write_page(run: Run, found: Variations | None = None, file: Path | None = No
     return vary_page.write(run, found, more.extras(found) if more else (), file=file)
 
 
-def watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:
+def _watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:
     """Do the work with live progress; Ctrl-C stops it cleanly."""
-    console = tables.console(is_error=True)
-    with stopping_on_ctrl_c() as stopper, display(console, is_quiet=is_quiet) as show:
-        progress = _Progress(show, stopper, has_bar=console.is_terminal)
+    with following(is_quiet=is_quiet) as follow:
+        progress = _Progress(follow)
         return work(
             Watching(
                 begun=progress.begun,
                 news=progress.news,
-                progress=show.stage,
-                should_stop=stopper.should_stop,
+                progress=follow.show.stage,
+                should_stop=follow.stopper.should_stop,
             )
         )
 
@@ -133,8 +129,8 @@ def watched(work: Callable[[Watching], Run], *, is_quiet: bool) -> Run:
 class _Progress:
     """Follows trainings that go on side by side."""
 
-    def __init__(self, show: Display, stopper: Stopper, *, has_bar: bool) -> None:
-        self._show, self._stopper, self._has_bar = show, stopper, has_bar
+    def __init__(self, follow: Following) -> None:
+        self._follow = follow
         self._ended = 0
         self._costs: Mapping[str, float] = {}
         self._shares: dict[str, float] = {}
@@ -142,11 +138,9 @@ class _Progress:
 
     def begun(self, begun: Begun) -> None:
         """Say how much there is to do, and what cannot be done."""
-        self._stopper.is_training = True
         self._costs = begun.costs
         self._began = time.perf_counter()
-        for line in begun_lines(begun):
-            self._show.say(line)
+        self._follow.begins(*begun_lines(begun))
 
     def news(self, news: News) -> None:
         """Move the bar; say how a training ended."""
@@ -155,10 +149,9 @@ class _Progress:
         if isinstance(news, Ended):
             self._ended += 1
             self._shares[news.task.name] = 1.0
-            self._show.say(ended_line(news, self._ended, len(self._costs), self._left()))
-        if self._has_bar:
-            done = sum(self._shares.values()) / max(1, len(self._costs))
-            self._show.stage("training, per mille", min(_LOOK - 1, int(_LOOK * done)), _LOOK)
+            line = ended_line(news, self._ended, len(self._costs), self._left())
+            self._follow.show.say(line)
+        self._follow.share(sum(self._shares.values()) / max(1, len(self._costs)))
 
     def _left(self) -> float | None:
         """Seconds to come, by what was measured until now."""
