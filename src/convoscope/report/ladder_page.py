@@ -10,10 +10,10 @@ from markupsafe import Markup
 from convoscope import disk
 from convoscope.errors import ReconciliationError
 from convoscope.pictures.effects import EffectRow, effect_chart
-from convoscope.pictures.trade_off import Point, trade_off
 from convoscope.report.accuracy import figure_bar
+from convoscope.report.costs import cost_charts
 from convoscope.report.shell import fill
-from convoscope.runs.ladder import Ladder, Rung
+from convoscope.runs.ladder import Ladder
 from convoscope.runs.store import Run
 
 _COSTS = (
@@ -46,33 +46,9 @@ def render(run: Run, found: Ladder) -> str:
         record=record,
         found=found,
         bars={rung.number: figure_bar(rung.validation) for rung in found.rungs},
-        costs=_costs(found),
+        costs=cost_charts(found.rungs, _COSTS, main=found.recommended),
         differences=_differences(found),
         command=shlex.join(record.command),
-    )
-
-
-def _costs(found: Ladder) -> tuple[tuple[str, Markup], ...]:
-    """Accuracy against each cost in which the rungs differ."""
-    charts = []
-    for name, field in _COSTS:
-        known = [(rung, float(getattr(rung, field) or 0)) for rung in found.rungs]
-        known = [(rung, cost) for rung, cost in known if cost > 0]
-        if len({cost for _, cost in known}) > 1:
-            points = [_point(rung, cost, found) for rung, cost in known]
-            charts.append((name, trade_off(points, cost=name)))
-    return tuple(charts)
-
-
-def _point(rung: Rung, cost: float, found: Ladder) -> Point:
-    figure = rung.validation
-    return Point(
-        name=str(rung.number),
-        cost=cost,
-        value=figure.value or 0.0,
-        low=figure.low or 0.0,
-        high=figure.high or 0.0,
-        is_main=rung.number == found.recommended,
     )
 
 

@@ -15,9 +15,9 @@ from convoscope.errors import ReconciliationError
 from convoscope.pictures.curves import Colour, Curve, learning_curves
 from convoscope.pictures.effects import EffectRow, effect_chart
 from convoscope.pictures.svg import shortened_inside
-from convoscope.pictures.trade_off import Point, trade_off
 from convoscope.report import wording
 from convoscope.report.accuracy import figure_bar
+from convoscope.report.costs import cost_charts
 from convoscope.report.shell import fill
 from convoscope.runs.store import Run
 from convoscope.runs.variations import Contrast, Trained, Variations
@@ -92,7 +92,7 @@ def render(run: Run, found: Variations, extras: Sequence[Extra] = (), title: str
         chosen=found.numbered(found.chosen),
         headline=headline(found),
         bars={one.number: figure_bar(one.validation) for one in found.trained},
-        costs=_costs(found),
+        costs=cost_charts(found.trained, _COSTS, main=found.chosen),
         factors=tuple(_factor(found, name) for name in found.factors),
         extras=extras,
         command=shlex.join(record.command),
@@ -125,29 +125,6 @@ def headline(found: Variations) -> tuple[str, ...]:
 
 def _numbered(found: Variations, one: Trained) -> str:
     return f"{one.number} ({found.name_of(one.variant)})"
-
-
-def _costs(found: Variations) -> tuple[tuple[str, Markup], ...]:
-    """Accuracy against each cost in which the variants differ."""
-    charts = []
-    for name, field in _COSTS:
-        known = [(one, float(getattr(one, field))) for one in found.trained]
-        known = [(one, cost) for one, cost in known if cost > 0]
-        if len({value for _, value in known}) > 1:
-            charts.append((name, trade_off([_point(o, v, found) for o, v in known], cost=name)))
-    return tuple(charts)
-
-
-def _point(one: Trained, cost: float, found: Variations) -> Point:
-    figure = one.validation
-    return Point(
-        name=str(one.number),
-        cost=cost,
-        value=figure.value or 0.0,
-        low=figure.low or 0.0,
-        high=figure.high or 0.0,
-        is_main=one.number == found.chosen,
-    )
 
 
 def _factor(found: Variations, name: str) -> FactorSection:
