@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.conftest import TINY, Convoscope
+from tests.cli.conftest import Convoscope
 from tests.conftest import draw_folder
+from tests.networks import TINY_WITH_DROPOUT
 
 from convoscope.runs import Run
 
@@ -120,7 +121,9 @@ def test_a_class_may_have_any_name(
 
 
 def test_a_kernel_that_does_not_fit(convoscope: Convoscope, flat: Path, tmp_path: Path) -> None:
-    (tmp_path / "big.yaml").write_text(TINY.replace("kernel_size: 3", "kernel_size: 33"))
+    (tmp_path / "big.yaml").write_text(
+        TINY_WITH_DROPOUT.replace("kernel_size: 3", "kernel_size: 33")
+    )
     sentence = refusal(convoscope, "train", flat, "-m", "big.yaml", *QUICK)
     assert "layer 'conv'" in sentence
     assert "33x33 kernel" in sentence
@@ -138,8 +141,8 @@ def test_a_kernel_that_does_not_fit(convoscope: Convoscope, flat: Path, tmp_path
 def test_an_unknown_word_in_a_spec_names_the_nearest(
     convoscope: Convoscope, flat: Path, tmp_path: Path, was: str, becomes: str, nearest: str
 ) -> None:
-    assert was in TINY
-    (tmp_path / "odd.yaml").write_text(TINY.replace(was, becomes))
+    assert was in TINY_WITH_DROPOUT
+    (tmp_path / "odd.yaml").write_text(TINY_WITH_DROPOUT.replace(was, becomes))
     sentence = refusal(convoscope, "train", flat, "-m", "odd.yaml", *QUICK)
     assert "odd.yaml" in sentence
     assert f"'{nearest}'" in sentence

@@ -9,8 +9,9 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import TINY, Convoscope
+from tests.cli.conftest import Convoscope
 from tests.conftest import draw_folder
+from tests.networks import TINY_WITH_DROPOUT
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "json.md"
 
@@ -91,7 +92,7 @@ def test_what_cannot_be_compared_is_one_sentence(
 ) -> None:
     if "other" in words:
         draw_folder(Path("bigger"), splits={"train": 8, "val": 4, "test": 5})
-        Path("net.yaml").write_text(TINY)
+        Path("net.yaml").write_text(TINY_WITH_DROPOUT)
         train = ("train", "bigger", "-m", "net.yaml", "-e", 1, "-o", "other", "--no-report")
         assert convoscope(*train, "--engine", "numpy").exit_code == 0
     result = convoscope("compare", *words)

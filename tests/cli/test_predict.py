@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.conftest import TINY, Convoscope
+from tests.cli.conftest import Convoscope
 from tests.conftest import draw_folder
+from tests.networks import TINY_WITH_DROPOUT
 
 from convoscope.jobs import train as job
 from convoscope.runs import Run
@@ -22,7 +23,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``shapes``, and ``r``, a run that knows bars, poles and disc apart."""
     folder = tmp_path_factory.mktemp("trained")
     draw_folder(folder / "shapes", splits={"train": 8, "val": 4, "test": 4})
-    (folder / "tiny.yaml").write_text(TINY)
+    (folder / "tiny.yaml").write_text(TINY_WITH_DROPOUT)
     job.train(
         folder / "shapes",
         model=folder / "tiny.yaml",

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import TINY
+from tests.networks import TINY_WITH_DROPOUT
 
 from convoscope.runs import Run
 
@@ -28,14 +28,16 @@ TRAIN = (
     "photos-mixed",
     "--no-report",
 )
-SLOW = TINY.replace("[3, 16, 16]", "[3, 160, 160]").replace("filters: 4", "filters: 32")
+SLOW = TINY_WITH_DROPOUT.replace("[3, 16, 16]", "[3, 160, 160]").replace(
+    "filters: 4", "filters: 32"
+)
 """A network whose steps take long enough to be interrupted in the middle."""
 
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, shapes_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "tiny.yaml").write_text(TINY)
+    (tmp_path / "tiny.yaml").write_text(TINY_WITH_DROPOUT)
     (tmp_path / "slow.yaml").write_text(SLOW)
 
 
