@@ -163,6 +163,7 @@ def test_ctrl_c_leaves_a_page_of_what_is_done(run: Run, tmp_path: Path) -> None:
     shapes = draw_folder(tmp_path / "shapes", classes=("disc",), per_class=400, size=8)
     program = str(Path(sys.executable).with_name("convoscope"))
     words = ["explain", str(run.path), str(shapes), "-o", str(tmp_path / "out")]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     process = subprocess.Popen(
         [program, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
