@@ -30,7 +30,11 @@ def test_an_experiment_needs_its_images_and_its_name(convoscope: Convoscope) -> 
 def test_row_11_needs_a_run_or_images_to_train_on_and_no_other_takes_them(
     convoscope: Convoscope,
 ) -> None:
-    for words, found in (((), "neither"), (("--run", "r", "--data", "d"), "--run r and --data d")):
+    for words, found in (
+        ((), "neither"),
+        (("--run", "r", "--data", "d"), "--run r and --data d"),
+        (("--data", "d", "--resume", "r"), "--data d and --resume r"),
+    ):
         refused = convoscope("experiment", "row-11", *words)
         assert refused.exit_code == 2
         assert f"it looks into a run, or trains one on images, got {found}: name" in refused.stderr

@@ -197,3 +197,29 @@ def test_two_processes_do_not_train_the_same_run() -> None:
     assert process.returncode == 130
     assert Run(Path("r")).record().status == "interrupted"
     assert not Path("r/lock").exists()
+
+
+def test_row_11_goes_on_with_its_training_and_then_with_its_look() -> None:
+    words = ("experiment", "row-11", "--data", "shapes", "--model", "tiny.yaml", "--epochs", "2")
+    at_an_epoch = AT_WRITING.format(file="/state-1.safetensors", signal="SIGINT")
+    process = start(*words, "--layer", "conv", before=at_an_epoch)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    said = output.splitlines()[-1].partition("convoscope ")[2].split()
+    run = Path("runs/shapes-tiny-1")
+    assert said == ["experiment", "row-11", "--resume", str(run), "--layer=conv"]
+    kill_at("/groups/1.npz", *said)
+    assert Run(run).record().status == "finished"
+    looked_at = run / "inside" / "1" / "images" / "manifest.json"
+    before = looked_at.stat().st_mtime_ns
+    at_the_last = AT_WRITING.format(file="/readable/arrays.npz", signal="SIGINT")
+    process = start(
+        "experiment", "row-11", "--run", str(run), "--layer", "conv", before=at_the_last
+    )
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert f"row-11 --resume {run} --layer=conv" in output.splitlines()[-1]
+    finish(*said)
+    assert [folder.name for folder in (run / "inside").iterdir()] == ["1"]
+    assert (run / "inside" / "1" / "inside.html").is_file()
+    assert looked_at.stat().st_mtime_ns == before

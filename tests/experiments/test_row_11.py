@@ -94,3 +94,41 @@ def test_what_is_not_there_is_said_before_anything_is_made(run: Run, tmp_path: P
     assert not (tmp_path / "out").exists()
     with pytest.raises(RunError, match=r"must hold manifest.json"):
         found_inside(tmp_path / "inside.html")
+
+
+def test_stopped_anywhere_it_goes_on_with_the_parts_that_are_left(
+    run: Run, page: Path, tmp_path: Path
+) -> None:
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage.startswith("classes of class"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        look_inside(run, out=tmp_path / "out", progress=stop)
+    explained = tmp_path / "out" / "images" / "manifest.json"
+    written = explained.stat().st_mtime_ns
+    told: list[str] = []
+    again = look_inside(
+        run, out=tmp_path / "out", progress=lambda stage, *_: told.append(stage.partition(" ")[0])
+    )
+    assert list(dict.fromkeys(told)) == ["classes", "conv"]  # plain, then both in readable
+    assert explained.stat().st_mtime_ns == written
+    _, favourites = found_inside(again)
+    _, expected = found_inside(page)
+    for found, whole in zip(favourites, expected, strict=True):
+        for name, values in whole.arrays().items():
+            np.testing.assert_array_equal(found.arrays()[name], values)
+    with pytest.raises(RunError, match="an explanation needs a folder of its own"):
+        look_inside(run, out=tmp_path / "out")
+
+
+def test_a_look_that_was_stopped_is_found_again_by_what_was_asked(run: Run) -> None:
+    def stop(stage: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        look_inside(run, layers=["dense"], progress=stop)
+    (stopped,) = (run.path / "inside").glob("*/unfinished.json")
+    other = look_inside(run, layers=["conv"])
+    assert other.parent != stopped.parent
+    assert look_inside(run, layers=["dense"]).parent == stopped.parent

@@ -294,6 +294,31 @@ def test_what_is_done_stays_when_interrupted(run: Run, picture: Path) -> None:
     assert len(list(folder.images())) == 2
 
 
+def test_asked_for_the_same_again_it_goes_on_with_the_images_that_are_left(
+    run: Run, picture: Path
+) -> None:
+    def stop(stage: str, done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        explain_into("halves", run, [picture] * 5, progress=stop)
+    first = open_explanations(Path("halves")).entries
+    before = (Path("halves") / first[0]["name"] / "arrays.npz").stat().st_mtime_ns
+    with pytest.raises(RunError, match="halves: an explanation needs a folder of its own"):
+        explain_into("halves", run, [picture] * 4)
+    told: list[int] = []
+    whole = explain_into(
+        "halves", run, [picture] * 5, progress=lambda stage, done, total: told.append(done)
+    )
+    assert told == [3, 4, 5]
+    assert whole.status == "finished"
+    assert len(list(whole.images())) == 5
+    assert (whole.path / first[0]["name"] / "arrays.npz").stat().st_mtime_ns == before
+    with pytest.raises(RunError, match="this one holds other files"):
+        explain_into("halves", run, [picture] * 5)
+
+
 def test_an_image_is_let_go_before_the_next_one(run: Run, picture: Path) -> None:
     subject = subject_of(run)
     wanted = plan(ExplainRequest(has_maps=True), subject.network, subject.class_names)

@@ -20,6 +20,7 @@ from convoscope.jobs.train import train
 from convoscope.jobs.trained import trained_network
 from convoscope.network import Channel, ClassLogit, Neuron, Precision
 from convoscope.runs import Run
+from convoscope.runs.lock import holding
 
 TINY = """\
 name: tiny
@@ -280,3 +281,47 @@ def test_one_network_must_be_named_and_a_folder_of_its_own(run: Run, tmp_path: P
     (tmp_path / "file.txt").write_text("mine")
     with pytest.raises(RunError, match="needs a folder of its own"):
         maximise_into(tmp_path, run, request=QUICK)
+
+
+def test_layers_that_were_drawn_before_it_was_stopped_are_not_drawn_again(
+    run: Run, tmp_path: Path
+) -> None:
+    request = MaximiseRequest(layers=("conv1", "conv2"), steps=3)
+    told: list[str] = []
+
+    def stop(stage: str, done: int, total: int) -> None:
+        told.append(stage)
+        if stage.startswith("conv2"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        maximise_into(tmp_path / "out", run, request=request, progress=stop)
+    other = MaximiseRequest(layers=("conv1", "conv2"), steps=4)
+    with pytest.raises(RunError, match="this one holds other files"):
+        maximise_into(tmp_path / "out", run, request=other)
+    told.clear()
+    found = maximise_into(
+        tmp_path / "out", run, request=request, progress=lambda stage, *_: told.append(stage)
+    )
+    assert {stage.partition(" ")[0] for stage in told} == {"conv2"}
+    never_stopped = maximise_into(tmp_path / "whole", run, request=request)
+    for name, values in never_stopped.arrays().items():
+        np.testing.assert_array_equal(found.arrays()[name], values)
+    left = {file.name for file in found.path.iterdir()}
+    assert left == {file.name for file in never_stopped.path.iterdir()}
+
+
+def test_without_a_name_a_stopped_folder_is_found_again_unless_somebody_is_at_it(run: Run) -> None:
+    request = MaximiseRequest(layers=("conv2",), steps=2, seed=77)
+
+    def stop(stage: str, done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        maximise_into(None, run, request=request, progress=stop)
+    (stopped,) = (run.path / "favourites").glob("*/unfinished.json")
+    with holding(stopped.parent):
+        beside = maximise_into(None, run, request=request)
+    assert beside.path != stopped.parent
+    assert maximise_into(None, run, request=request).path == stopped.parent
+    assert not stopped.exists()

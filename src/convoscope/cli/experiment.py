@@ -68,6 +68,7 @@ def experiment(
     convoscope experiment row-9d --data mnist --seeds 2
     convoscope experiment row-11 --data mnist --model own-net --epochs 20
     convoscope experiment row-11 --run runs/mnist-own-net-1 --image seven.png --layer conv2
+    convoscope experiment row-11 --resume runs/mnist-own-net-2
     """  # noqa: D301 - click reads the backspace
     if name == "list":
         _list()
@@ -83,6 +84,7 @@ def experiment(
             look=chosen,
             data=data,
             of=of,
+            stopped=resume,
             training=given_settings({"model": model, "epochs": epochs, "patience": patience}),
             images=images,
             layers=layers,

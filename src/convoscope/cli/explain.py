@@ -221,6 +221,7 @@ def _leave(path: Path) -> None:
 
     folder = open_explanations(path)
     click.echo(f"\n{len(folder)} images are done: {_page(folder)}", err=True)
+    click.echo("the same command goes on with the others", err=True)
 
 
 def _page(folder: ExplanationFolder) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,22 +13,26 @@ import click
 
 from convoscope.cli import tables, training
 from convoscope.cli.failures import INTERRUPTED, MISTAKE
-from convoscope.cli.following import say_interrupted
 from convoscope.cli.progress import display
 from convoscope.errors import SettingsError
 from convoscope.experiments.catalogue import Look
 from convoscope.experiments.row_11 import found_inside, look_inside
+from convoscope.jobs.resume import resume
 from convoscope.jobs.train import train
+from convoscope.runs import Run, open_run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the command line says: the run ``of``, or ``data`` and how to train on them."""
+    """What the command line says: the run ``of``, ``data`` and how to train on them, or the run
+    whose training was ``stopped``.
+    """
 
     name: str
     look: Look
     data: str | None
     of: Path | None
+    stopped: Path | None
     training: Mapping[str, Any]
     images: tuple[Path, ...]
     layers: tuple[str, ...]
@@ -39,14 +44,9 @@ def start(asked: Asked, *, is_quiet: bool, as_json: bool) -> int:
     """Look into a run, or train one first; gives the exit code.
 
     Raises:
-        SettingsError: if both or neither of a run and its images are named.
+        SettingsError: if not one of a run, images and a stopped run is named.
     """
-    if (asked.of is None) == (asked.data is None):
-        found = "neither" if asked.of is None else f"--run {asked.of} and --data {asked.data}"
-        raise SettingsError(
-            f"experiment {asked.name!r}: it looks into a run, or trains one on images, got "
-            f"{found}: name one, with --run RUN, or with --data: {asked.look.data}"
-        )
+    _check_one(asked)
     run = asked.of
     if run is None:
         trained = _trained(asked, is_quiet=is_quiet or as_json)
@@ -54,28 +54,59 @@ def start(asked: Asked, *, is_quiet: bool, as_json: bool) -> int:
             return INTERRUPTED
         run = trained
     with display(tables.console(is_error=True), is_quiet=is_quiet or as_json) as show:
-        page = look_inside(
-            run,
-            asked.images,
-            asked.layers,
-            out=asked.out,
-            device=asked.device,
-            progress=show.stage,
-        )
+        try:
+            page = look_inside(
+                run,
+                asked.images,
+                asked.layers,
+                out=asked.out,
+                device=asked.device,
+                progress=show.stage,
+            )
+        except KeyboardInterrupt:
+            _say_interrupted(run, asked)
+            return INTERRUPTED
     return _said(run, page, as_json=as_json)
 
 
+def _check_one(asked: Asked) -> None:
+    options = {"--run": asked.of, "--data": asked.data, "--resume": asked.stopped}
+    named = [f"{option} {value}" for option, value in options.items() if value is not None]
+    if len(named) != 1:
+        raise SettingsError(
+            f"experiment {asked.name!r}: it looks into a run, or trains one on images, got "
+            f"{' and '.join(named) or 'neither'}: name one, with --run RUN, or with --data: "
+            f"{asked.look.data}; or go on with one that was stopped, with --resume RUN"
+        )
+
+
 def _trained(asked: Asked, *, is_quiet: bool) -> Path | None:
-    """A new run, ``None`` if it was stopped."""
-    settings = {**asked.look.settings, **asked.training, "device": asked.device}
-    run = training.watched(
-        lambda **watching: train(asked.data, **watching, **settings),
-        training.Manner(is_quiet=is_quiet, with_report=True),
-    )
+    """The run when its training is finished, ``None`` if it was stopped."""
+    if asked.stopped is not None and open_run(asked.stopped).record().status == "finished":
+        return asked.stopped
+    manner = training.Manner(is_quiet=is_quiet, with_report=True)
+    run = training.watched(lambda **watching: _work(asked, **watching), manner)
     if run.record().status == "interrupted":
-        say_interrupted(run, "train")
+        _say_interrupted(run.path, asked)
         return None
     return run.path
+
+
+def _work(asked: Asked, **watching: Any) -> Run:
+    if asked.stopped is not None:
+        return resume(asked.stopped, **watching)
+    settings = {**asked.look.settings, **asked.training, "device": asked.device}
+    return train(asked.data, **watching, **settings)
+
+
+def _say_interrupted(run: Path, asked: Asked) -> None:
+    """Say where the run is, and which words train on and look into it as was asked."""
+    words = ["convoscope", "experiment", asked.name, "--resume", str(run)]
+    words += [f"--image={image}" for image in asked.images]
+    words += [f"--layer={layer}" for layer in asked.layers]
+    words += [] if asked.out is None else [f"--out={asked.out}"]
+    tables.say(f"run     {run}")
+    tables.say(f"interrupted; go on with  {shlex.join(words)}")
 
 
 def _said(run: Path, page: Path, *, as_json: bool) -> int:

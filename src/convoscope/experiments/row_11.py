@@ -13,7 +13,7 @@ from typing import Any, Final
 from convoscope.explain import map_layers
 from convoscope.explain.filters import convolutions
 from convoscope.jobs.explain import explain_into
-from convoscope.jobs.explain_folder import explanation_folder
+from convoscope.jobs.explain_folder import UNFINISHED, folder_for
 from convoscope.jobs.explain_request import ExplainRequest
 from convoscope.jobs.explain_subject import Subject, subject_of
 from convoscope.jobs.inside import check_layer
@@ -23,7 +23,7 @@ from convoscope.jobs.progress import Progress, unwatched
 from convoscope.network import Engine, Network
 from convoscope.report import explain_page, inside_page, maximise_page
 from convoscope.runs import Run
-from convoscope.runs.explanation_files import ExplanationFolder, open_explanations
+from convoscope.runs.explanation_files import MANIFEST, ExplanationFolder, open_explanations
 from convoscope.runs.inside_files import InsideFolder, open_inside
 
 BELOW: Final = "inside"
@@ -53,35 +53,38 @@ def look_inside(
 
     ``images`` are files and folders; without them some of the run's own are looked at. ``layers``
     are those that are shown, without them all. ``out`` is ``None`` for the first free folder below
-    the run's ``inside``.
+    the run's ``inside``. Stopped and asked for the same again, it goes on with what is left.
 
     Raises:
-        ConvoscopeError: if there is no such run, image or layer, or ``out`` holds something.
+        ConvoscopeError: if there is no such run, image or layer, or ``out`` holds something else.
     """
     subject = subject_of(of, engine=engine, device=device)
     assert subject.run is not None, "a run was named"
     network = subject.network
     for layer in layers:
         check_layer(network, layer)
-    folder = explanation_folder(out, subject, below=BELOW, verb="experiment")
+    command = _command(subject, images, layers, out)
     on: dict[str, Any] = {"engine": engine, "device": device, "progress": progress}
-    explained = explain_into(
-        folder / _IMAGES, subject.run, images, request=_heat(network, layers), **on
-    )
-    explain_page.write(explained)
-    favourites = []
-    for recipe in RECIPES:
-        drawn = _favourites(subject, layers, recipe)
-        found = maximise_into(folder / recipe, subject.run, request=drawn, **on)
-        maximise_page.write(found)
-        favourites.append(found)
-    return inside_page.write(
-        folder / PAGE,
-        explained,
-        favourites,
-        command=_command(subject, images, layers, out),
-        layers=layers,
-    )
+    with folder_for(command, out, subject, below=BELOW, verb="experiment") as folder:
+        if not _is_whole(folder / _IMAGES):
+            heat = _heat(network, layers)
+            explained = explain_into(folder / _IMAGES, subject.run, images, request=heat, **on)
+            explain_page.write(explained)
+        for recipe in RECIPES:
+            if not _is_whole(folder / recipe):
+                drawn = _favourites(subject, layers, recipe)
+                maximise_page.write(
+                    maximise_into(folder / recipe, subject.run, request=drawn, **on)
+                )
+        explained, favourites = found_inside(folder / PAGE)
+        return inside_page.write(
+            folder / PAGE, explained, favourites, command=command, layers=layers
+        )
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a part was done before the look was stopped."""
+    return (folder / MANIFEST).is_file() and not (folder / UNFINISHED).exists()
 
 
 def found_inside(page: Path) -> tuple[ExplanationFolder, tuple[InsideFolder, ...]]:

@@ -20,6 +20,7 @@ from convoscope.jobs.atlas_images import Asked, asked_images
 from convoscope.jobs.atlas_pass import survey
 from convoscope.jobs.atlas_patches import SHARE, cut_patches, window_of
 from convoscope.jobs.atlas_request import DRAWN_UP_TO, AtlasRequest
+from convoscope.jobs.explain_folder import explanation_folder
 from convoscope.jobs.explain_subject import Subject
 from convoscope.jobs.inside import (
     about,
@@ -27,7 +28,6 @@ from convoscope.jobs.inside import (
     file_word,
     guide_for,
     network_of,
-    results_folder,
     subject_words,
 )
 from convoscope.jobs.progress import Progress, unwatched
@@ -89,7 +89,7 @@ def atlas_into(
     order = by_selectivity(said, found)
     drawn = given or _drawn(asked, network, layer, order, dead(found), progress)
     patches = cut_patches(network, layer, images.pixels, found, best, window)
-    folder = results_folder(out, subject, "atlas", BELOW)
+    folder = explanation_folder(out, subject, below=BELOW, verb="atlas")
     facts = {
         **about(subject, _command(subject, data, asked, out)),
         **_facts(network, layer, images, found, said, asked),

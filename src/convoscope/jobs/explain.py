@@ -6,14 +6,14 @@ by image, so that memory stays flat however many there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from convoscope.errors import SettingsError, UnreadableImageError
 from convoscope.jobs.explain_about import about, filters_of
-from convoscope.jobs.explain_folder import explanation_folder
+from convoscope.jobs.explain_folder import folder_for
 from convoscope.jobs.explain_image import explain_image
 from convoscope.jobs.explain_images import ImagesToExplain, named_images, own_images
 from convoscope.jobs.explain_pictures import pictures_of, pictures_of_filters
@@ -26,6 +26,7 @@ from convoscope.runs import Run
 from convoscope.runs.explanation_files import (
     ExplanationFolder,
     ExplanationWriter,
+    is_explanations,
     open_explanations,
 )
 from convoscope.runs.explanation_forgetting import write_forgetting
@@ -87,8 +88,8 @@ def explain_into(
 
     ``out`` is ``None`` for the first free folder below the run's ``explanations``, or below
     ``runs`` for a network that is no run. ``started`` is given the folder when it is there. When
-    interrupted, the folder holds what was done, and says so. If the request asks for scores, they
-    are written beside the images.
+    interrupted, the folder holds what was done, and says so; asked for the same again, it goes on
+    with the images that are left. If the request asks for scores, they are written beside them.
 
     Raises:
         ConvoscopeError: as :func:`explain`; also if ``out`` holds something already, or what is to
@@ -101,28 +102,30 @@ def explain_into(
     wanted = plan(asked, subject.network, subject.class_names)
     chosen = images_for(subject, images, wanted)
     marked = check_scored(asked, wanted, chosen)
-    folder = explanation_folder(out, subject)
     kernels = filters_of(subject.network, wanted)
     facts = about(subject, wanted, chosen, _command(subject, asked, images, out))
-    writer = ExplanationWriter(folder, facts, kernels, pictures_of_filters(kernels))
-    started(folder)
-    try:
-        for image in explained(subject, wanted, chosen, writer.problem, progress):
-            writer.add(image, pictures_of(image))
-        if asked.has_scores:
-            score(
-                subject,
-                wanted,
-                chosen.images,
-                marked=marked,
-                progress=progress,
-                done=partial(write_scores, folder),
-                forgotten=partial(write_forgetting, folder),
-            )
-    except KeyboardInterrupt:
-        writer.end("interrupted")
-        raise
-    writer.end("finished")
+    with folder_for(facts.command, out, subject) as folder:
+        done = _done(folder, chosen)
+        writer = ExplanationWriter(folder, facts, kernels, pictures_of_filters(kernels), done)
+        started(folder)
+        names = [entry["name"] for entry in done]
+        try:
+            for image in explained(subject, wanted, chosen, writer.problem, progress, names):
+                writer.add(image, pictures_of(image))
+            if asked.has_scores:
+                score(
+                    subject,
+                    wanted,
+                    chosen.images,
+                    marked=marked,
+                    progress=progress,
+                    done=partial(write_scores, folder),
+                    forgotten=partial(write_forgetting, folder),
+                )
+        except KeyboardInterrupt:
+            writer.end("interrupted")
+            raise
+        writer.end("finished")
     return open_explanations(folder)
 
 
@@ -132,14 +135,18 @@ def explained(
     chosen: ImagesToExplain,
     problem: Callable[[str], None],
     progress: Progress,
+    before: Collection[str] = (),
 ) -> Iterator[ExplainedImage]:
-    """Each image that can be read, as it is done; ``problem`` is told of the others.
+    """Each image that can be read, as it is done; ``problem`` is told of the others. Those whose
+    names are in ``before`` are done already.
 
     Raises:
         UnreadableImageError: if none can be read.
     """
-    total, done = len(chosen.images), 0
+    total, done = len(chosen.images), len(before)
     for number, source in enumerate(chosen.images, start=1):
+        if source.name in before:
+            continue
         try:
             yield explain_image(subject, wanted, source)
             done += 1
@@ -152,6 +159,15 @@ def explained(
         raise UnreadableImageError(
             f"none of the {total} images can be read, such as {chosen.images[0].file}: name others"
         )
+
+
+def _done(folder: Path, chosen: ImagesToExplain) -> tuple[Mapping[str, Any], ...]:
+    """What the folder says of those of the images that were done before it was stopped."""
+    if not is_explanations(folder):
+        return ()
+    meant = {(image.name, image.file) for image in chosen.images}
+    entries = open_explanations(folder).entries
+    return tuple(entry for entry in entries if (entry["name"], entry["file"]) in meant)
 
 
 def images_for(subject: Subject, images: Images, wanted: Plan) -> ImagesToExplain:

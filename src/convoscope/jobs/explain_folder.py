@@ -1,13 +1,46 @@
-"""Which folder an explanation gets: never one that holds something already."""
+"""Which folder an explanation gets: a new one, or that in which the same command was stopped."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from convoscope import disk
 from convoscope.errors import RunError
 from convoscope.jobs.explain_subject import Subject
 from convoscope.jobs.folder import claim
+from convoscope.runs.lock import holder, holding
+
+UNFINISHED: Final = "unfinished.json"
+"""The file in a folder that is not whole; it says which command was at it."""
+
+
+@contextmanager
+def folder_for(
+    command: Sequence[str],
+    out: str | Path | None,
+    subject: Subject,
+    *,
+    below: str = "explanations",
+    verb: str = "explain",
+) -> Iterator[Path]:
+    """The folder for what ``command`` finds: one in which the same command was stopped, to be gone
+    on with, or a new one as of :func:`explanation_folder`. It is whole when the block ends well.
+
+    Raises:
+        RunError: if ``out`` is there and holds anything else, or another process is at it.
+        StorageError: if the folder cannot be made.
+    """
+    asked = {"command": list(command), "engine": subject.network.engine}
+    path = _stopped(asked, out, subject, below, verb)
+    path = path or explanation_folder(out, subject, below=below, verb=verb)
+    with holding(path):
+        disk.write_text(path / UNFINISHED, json.dumps(asked, ensure_ascii=False) + "\n")
+        yield path
+        (path / UNFINISHED).unlink()
 
 
 def explanation_folder(
@@ -25,6 +58,31 @@ def explanation_folder(
     if subject.run is None:
         return claim(None, data=verb, model=subject.source).path
     return _first_free(subject.run.path / below)
+
+
+def _stopped(
+    asked: dict[str, Any], out: str | Path | None, subject: Subject, below: str, verb: str
+) -> Path | None:
+    """The folder in which just this was stopped; ``None`` if there is none."""
+    if out is not None:
+        candidates = [Path(out) / UNFINISHED]
+    elif subject.run is not None:
+        candidates = sorted((subject.run.path / below).glob(f"*/{UNFINISHED}"))
+    else:
+        candidates = sorted(Path("runs").glob(f"{verb}-*/{UNFINISHED}"))
+    for file in candidates:
+        # Without a name of its own a second process gets a second folder, not this one's.
+        is_free = out is not None or holder(file.parent) is None
+        if is_free and _said(file) == asked:
+            return file.parent
+    return None
+
+
+def _said(file: Path) -> object:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _first_free(parent: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What maximising and an atlas share: the network at another size, its layers, where results go."""
+"""What maximising and an atlas share: whose network it is, its layers, the same at another size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import ConvoscopeError, SettingsError
 from convoscope.explain.maximise import Guide
 from convoscope.jobs import environment
-from convoscope.jobs.explain_folder import explanation_folder
 from convoscope.jobs.explain_subject import Subject, subject_of
 from convoscope.network import Engine, Network
 from convoscope.runs import Run
@@ -154,17 +153,6 @@ def _alike(network: Network, architecture: Architecture, preprocessing: Preproce
         device=network.device,
         precision=network.precision,
     )
-
-
-def results_folder(out: str | Path | None, subject: Subject, command: str, below: str) -> Path:
-    """A new folder for results: ``out``, the first free ``RUN/<below>/<n>``, or, for a network that
-    is no run, the first free ``runs/<command>-<network>-<n>``.
-
-    Raises:
-        RunError: if ``out`` is there and not empty.
-        StorageError: if the folder cannot be made.
-    """
-    return explanation_folder(out, subject, below=below, verb=command)
 
 
 def about(subject: Subject, command: Sequence[str]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,16 @@ from convoscope.explain.atlas import Answers
 from convoscope.explain.maximise import Favourites, maximise
 from convoscope.jobs.atlas_images import Asked, asked_images
 from convoscope.jobs.atlas_pass import survey
+from convoscope.jobs.explain_folder import folder_for
 from convoscope.jobs.explain_subject import Subject
 from convoscope.jobs.inside import (
     about,
     file_word,
     guide_for,
     network_of,
-    results_folder,
     subject_words,
 )
+from convoscope.jobs.maximise_kept import kept
 from convoscope.jobs.maximise_request import Group, MaximiseRequest, groups_of
 from convoscope.jobs.predictions import logits_of
 from convoscope.jobs.progress import Progress, unwatched
@@ -36,6 +39,8 @@ from convoscope.runs.inside_files import InsideFolder, Named, write_inside
 
 BELOW = "favourites"
 """Where in a run's folder favourite inputs are kept."""
+
+_GROUPS = "groups"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,7 +75,9 @@ def favourite_inputs(
     """
     subject = network_of("maximise", of, backbone=backbone, engine=engine, device=device)
     asked = request or MaximiseRequest()
-    return tuple(_drawn(subject, asked, beside, progress))
+    groups = groups_of(asked, subject.network, subject.class_names)
+    real = None if beside is None else _Real(subject, groups, beside, progress)
+    return tuple(_drawn(groups, asked, real, None, progress))
 
 
 def maximise_into(
@@ -87,7 +94,8 @@ def maximise_into(
     """As :func:`favourite_inputs`, written into a new folder with pictures; gives it back.
 
     ``out`` is ``None`` for the first free folder below the run's ``favourites``, or below ``runs``
-    for a network that is no run.
+    for a network that is no run. Stopped and asked for the same again, it goes on with the layers
+    that are left.
 
     Raises:
         ConvoscopeError: as :func:`favourite_inputs`; also if ``out`` holds something already.
@@ -95,40 +103,54 @@ def maximise_into(
     subject = network_of("maximise", of, backbone=backbone, engine=engine, device=device)
     asked = request or MaximiseRequest()
     check_beside(beside, asked)
-    groups_of(asked, subject.network, subject.class_names)  # what is wrong is said before a folder
-    drawn = tuple(_drawn(subject, asked, beside, progress))
-    folder = results_folder(out, subject, "maximise", BELOW)
+    # What is wrong with layers or with real images is said before there is a folder.
+    groups = groups_of(asked, subject.network, subject.class_names)
+    real = None if beside is None else _Real(subject, groups, beside, progress)
     where = () if out is None else (f"--out={out}",)
     compared = () if beside is None else (f"--beside={beside}",)
     words = ("convoscope", "maximise", *subject_words(subject), *asked.options(), *compared, *where)
+    with folder_for(words, out, subject, below=BELOW, verb="maximise") as folder:
+        drawn = tuple(_drawn(groups, asked, real, folder / _GROUPS, progress))
+        facts = {
+            **about(subject, words),
+            **_facts_of(asked),
+            "beside": None if beside is None else str(beside),
+            "groups": [_facts(each) for each in drawn],
+        }
+        found = write_inside(folder, "favourites", facts, _arrays(drawn), _pictures(drawn))
+        shutil.rmtree(folder / _GROUPS)
+    return found
+
+
+def _facts_of(asked: MaximiseRequest) -> dict[str, Any]:
+    """How the pictures were climbed to, as plain values."""
     recipe = asked.climbing()
-    facts = {
-        **about(subject, words),
+    return {
         "recipe": asked.recipe,
         "sentence": recipe.sentence,
         "steps": recipe.steps,
         "rate": recipe.rate,
         "start": asked.start,
         "seed": asked.seed,
-        "beside": None if beside is None else str(beside),
-        "groups": [_facts(each) for each in drawn],
     }
-    return write_inside(folder, "favourites", facts, _arrays(drawn), _pictures(drawn))
 
 
 def _drawn(
-    subject: Subject, asked: MaximiseRequest, beside: str | Path | None, progress: Progress
+    groups: Sequence[Group],
+    asked: MaximiseRequest,
+    real: _Real | None,
+    folder: Path | None,
+    progress: Progress,
 ) -> Iterator[Drawn]:
-    """Group by group; real images are looked at first, lest their mistakes come late."""
-    groups = groups_of(asked, subject.network, subject.class_names)
-    real = None if beside is None else _Real(subject, groups, beside, progress)
+    """Group by group; what ``folder`` has of them already is not drawn again."""
     for number, group in enumerate(groups, start=1):
         which = f" {number} of {len(groups)}" if len(groups) > 1 else ""
 
         def climbed(done: int, total: int, title: str = f"{group.title}{which} (steps)") -> None:
             progress(title, done, total)
 
-        found = maximise(
+        draw = partial(
+            maximise,
             group.network,
             group.target,
             recipe=asked.climbing(),
@@ -140,6 +162,7 @@ def _drawn(
             else guide_for(group.network, group.target.layer),
             progress=climbed,
         )
+        found = draw() if folder is None else kept(folder / f"{number}.npz", group.target, draw)
         values, ids = (None, ()) if real is None else real.strongest(group)
         yield Drawn(group=group, found=found, real=values, real_ids=ids)
 

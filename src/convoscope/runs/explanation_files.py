@@ -67,7 +67,8 @@ class PictureFile:
 class ExplanationWriter:
     """Writes a folder of explanations, image by image.
 
-    The manifest is written when the writer is made, every few seconds, and by :meth:`end`.
+    The manifest is written when the writer is made, every few seconds, and by :meth:`end`. ``done``
+    are a manifest's entries of images whose files are there already.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class ExplanationWriter:
         about: About,
         filters: Mapping[str, FloatArray],
         pictures: Iterable[PictureFile] = (),
+        done: Iterable[Mapping[str, Any]] = (),
     ) -> None:
         self._folder, self._about = folder, about
         self._filters = [_array_facts(name, array) for name, array in filters.items()]
@@ -83,7 +85,7 @@ class ExplanationWriter:
         for picture in pictures:
             disk.write_bytes(folder / picture.name, picture.png)
             self._pictures.append({"file": picture.name, "what": picture.what})
-        self._images: list[dict[str, Any]] = []
+        self._images = list(done)
         self._problems: list[str] = []
         if filters:
             _write_arrays(folder / _FILTERS, filters)
