@@ -220,6 +220,35 @@ def test_what_stands_out_of_a_drawing_is_saved_too(
     assert float(ElementTree.parse(tmp_path / "figure.svg").getroot().get("width") or 0) > 908
 
 
+@pytest.mark.parametrize("zoom", ["overview", "names"])
+def test_a_saved_matrix_has_all_names_whole_at_every_zoom(
+    browser: Browser, crowded_run: Run, zoom: str, tmp_path: Path
+) -> None:
+    with opened(browser, crowded_run) as page:
+        matrix = page.locator("#confusion-1 .matrix").first
+        matrix.locator(f"input[value={zoom}]").check()
+        shown = matrix.locator(".rows text").first.is_visible()
+        matrix.hover()
+        with page.expect_download() as download:
+            matrix.locator(".save button", has_text="SVG").click()
+        download.value.save_as(tmp_path / "matrix.svg")
+        assert matrix.locator(".rows text").first.is_visible() == shown == (zoom == "names")
+        page.goto((tmp_path / "matrix.svg").as_uri())
+        texts = page.locator("text")
+        words = texts.all_text_contents()
+        boxes = [texts.nth(k).bounding_box() for k in range(len(words))]
+        paper = page.locator("rect").first.bounding_box()
+        letters = texts.evaluate_all("them => them.map((it) => it.getAttribute('font-size'))")
+    assert {"taken for", "true class"} <= set(words)
+    names = [k for k, word in enumerate(words) if "_with_a_" in word]
+    assert len(names) == 2 * len(MANY)
+    assert {letters[k] for k in names} == {"20px" if zoom == "overview" else "13px"}
+    assert paper is not None
+    for box in filter(None, boxes):
+        assert box["x"] > paper["x"]
+        assert box["y"] > paper["y"]
+
+
 def test_no_two_figures_of_a_page_have_one_name(browser: Browser, plain_run: Run) -> None:
     with opened(browser, plain_run) as page:
         boxes = page.locator(".drawing[data-name], .matrix[data-name]")

@@ -1,5 +1,6 @@
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = 8;
+const LETTER = 13;
 const DRAWN = ["fill", "fill-opacity", "opacity", "stroke", "stroke-width", "stroke-opacity",
   "stroke-dasharray", "stroke-linecap", "stroke-linejoin", "font-family", "font-size", "font-weight",
   "text-anchor", "shape-rendering"];
@@ -51,18 +52,46 @@ function drawing(box) {
     const svg = box.querySelector("svg");
     return framed(frozen(svg), extent(svg));
   }
-  const [columns, rows, cells] = panes.map(frozen);
-  const side = Number(rows.getAttribute("width"));
-  const head = Number(columns.getAttribute("height"));
+  box.classList.add("saving");
+  const whole = joined(...panes);
+  box.classList.remove("saving");
+  return whole;
+}
+
+/** The panes of a matrix as one drawing, around whose cells stand all names and what they are. */
+function joined(columns, rows, cells) {
+  const size = cells.viewBox.baseVal.width;
+  const { x } = extent(rows), { y } = extent(columns);
+  const side = rows.viewBox.baseVal.width - x, head = columns.viewBox.baseVal.height - y;
   const whole = document.createElementNS(SVG, "svg");
   whole.setAttribute("xmlns", SVG);
-  [[columns, side, 0], [rows, 0, head], [cells, side, head]].forEach(([part, x, y]) => {
-    part.setAttribute("x", x);
-    part.setAttribute("y", y);
+  const parts = [[columns, 0, -head, size, head, y], [rows, -side, 0, side, size, 0, x], [cells, 0, 0, size, size]];
+  for (const [pane, left, top, width, height, from = 0, start = 0] of parts) {
+    const part = frozen(pane);
+    if (pane !== cells) part.querySelectorAll("text").forEach(centred);
+    const place = { x: left, y: top, width, height, viewBox: [start, from, width, height].join(" ") };
+    for (const [name, value] of Object.entries(place)) part.setAttribute(name, value);
     whole.append(part);
-  });
-  const right = side + Number(columns.getAttribute("width"));
-  return framed(whole, { x: 0, y: 0, right, bottom: head + Number(rows.getAttribute("height")) });
+  }
+  const letters = Math.max(LETTER, size / 50);
+  whole.append(axisTitle("taken for", letters, `translate(${size / 2} ${-head - letters / 2})`));
+  whole.append(axisTitle("true class", letters, `translate(${-side - letters / 2} ${size / 2}) rotate(-90)`));
+  return framed(whole, { x: -side - 1.5 * letters, y: -head - 1.5 * letters, right: size, bottom: size });
+}
+
+/** A name in larger letters than it was drawn for still stands in the middle of its row. */
+function centred(name) {
+  name.setAttribute("dy", 0.35 * (Number.parseFloat(name.getAttribute("font-size")) - LETTER));
+}
+
+function axisTitle(words, letters, transform) {
+  const title = document.createElementNS(SVG, "text");
+  const style = getComputedStyle(document.body);
+  const drawn = { "font-size": letters, "font-family": style.fontFamily, "text-anchor": "middle",
+    fill: style.getPropertyValue("--muted"), transform };
+  for (const [name, value] of Object.entries(drawn)) title.setAttribute(name, value);
+  title.textContent = words;
+  return title;
 }
 
 function save(address, name) {
