@@ -12,7 +12,9 @@ import convoscope
 from convoscope import notebook
 from convoscope.architecture.zoo import make
 from convoscope.jobs.describe import describe
+from convoscope.jobs.doubts import Doubts
 from convoscope.metrics.predictions import HeadPredictions, Predictions
+from convoscope.metrics.review import Review, review
 from convoscope.metrics.summary import summarise
 from convoscope.runs import Run, RunRecord
 
@@ -92,3 +94,40 @@ def test_a_run_shows_its_status_and_the_accuracy_of_each_split(tmp_path: Path) -
     html = run._repr_html_()
     assert "a&lt;b&gt;: train, finished" in html
     assert cells(html) == [["test", "4", "0.7500 (0.3006 to 0.9544)"]]
+
+
+def test_doubts_show_the_labels_that_are_doubted_and_what_to_label_next(tmp_path: Path) -> None:
+    logits = np.array([[3.0, 0], [2.5, 0], [0, 3.0], [0, 2.5], [2.9, 0], [0.3, 0.1]])
+    head = HeadPredictions(
+        class_names=("<cat>", "dog"), labels=np.array([0, 0, 1, 1, 1, -1]), logits=logits
+    )
+    said = Predictions(split="test", ids=(*"abcde", "new"), heads={"class": head})
+    found = Review(run="r", splits=("test",), heads=review([said], top=3), notes=("A <note>.",))
+    html = Doubts(review=found, pictures={})._repr_html_()
+    assert html == found._repr_html_()
+    assert "class (test): 1 of 5 labels are doubted<" in html
+    doubted, following = html.split("label next")
+    assert cells(doubted) == [["e", "test", "dog 5.2%", "&lt;cat&gt; 94.8%"]]
+    assert cells(following) == [["new", "&lt;cat&gt; 55.0%", "dog 45.0%"]]
+    assert html.endswith("<p>A &lt;note&gt;.</p>")
+
+
+def test_a_checked_data_set_shows_what_is_wrong_and_what_there_is(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "shapes", classes=("bars", "disc"), per_class=30)
+    (folder / "disc" / "same.png").write_bytes(next((folder / "bars").iterdir()).read_bytes())
+    (folder / "disc" / "half.png").write_bytes(b"no picture")
+    found = convoscope.check_data(folder)
+    html = found._repr_html_()
+    findings, counts = html.split("class: images")
+    assert f"shapes, 61 of 62 images: {len(found.audit.wrong)} wrong, " in findings
+    assert cells(findings) == [[f.severity, escape(f.sentence)] for f in found.audit.findings]
+    assert {row[0] for row in cells(findings)} >= {"wrong"}
+    assert cells(counts) == [["bars", "30"], ["disc", "31"]]
+
+
+def test_a_data_set_in_which_nothing_was_found_says_so(tmp_path: Path) -> None:
+    found = convoscope.check_data("digits")
+    html = found._repr_html_()
+    assert not found.audit.findings
+    assert "<p>digits, 1,797 images: 0 wrong, 0 to look at</p>" in html
+    assert sum(int(row[1]) for row in cells(html)) == 1797

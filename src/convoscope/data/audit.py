@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from convoscope import notebook
 from convoscope.arrays import IntArray
 from convoscope.data.cache import Decoded
 from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
@@ -96,6 +97,22 @@ class Audit:
             },
             "notes": list(self.notes),
         }
+
+    def _repr_html_(self) -> str:
+        rows = [(finding.severity, finding.sentence) for finding in self.findings]
+        looks = len(rows) - len(self.wrong)
+        images = (
+            f"{self.images:,}"
+            if self.images == self.files
+            else f"{self.images:,} of {self.files:,}"
+        )
+        caption = f"{self.name}, {images} images: {len(self.wrong)} wrong, {looks} to look at"
+        tables = [notebook.table(caption, ("", "finding"), rows)] if rows else []
+        for head, counts in self.counts.items():
+            numbers = [(name, *of_split.values()) for name, of_split in counts.items()]
+            tables.append(notebook.table(f"{head}: images", ("class", *self.splits), numbers))
+        said = self.notes if rows else (caption, *self.notes)
+        return "".join(tables) + notebook.sentences(said)
 
 
 def audit(

@@ -42,6 +42,9 @@ class Checked:
     decoded: Decoded
     split: Mapping[SplitName, IntArray] | None
 
+    def _repr_html_(self) -> str:
+        return self.audit._repr_html_()
+
 
 def check(
     data: str | Path,

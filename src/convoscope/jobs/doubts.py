@@ -32,6 +32,9 @@ class Doubts:
     review: Review
     pictures: Mapping[str, ByteArray]
 
+    def _repr_html_(self) -> str:
+        return self.review._repr_html_()
+
 
 def doubts(
     run: Run | str | Path,

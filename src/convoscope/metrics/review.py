@@ -6,12 +6,13 @@ label next.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from convoscope import notebook
 from convoscope.arrays import Array
 from convoscope.errors import DataError
 from convoscope.metrics.doubts import ambiguous, doubted_labels
@@ -109,6 +110,38 @@ class Review:
             "heads": {head.head: head.to_json() for head in self.heads},
             "notes": list(self.notes),
         }
+
+    def _repr_html_(self) -> str:
+        where = ", ".join(self.splits)
+        tables = (table for head in self.heads for table in _tables(head, where))
+        return "".join(tables) + notebook.sentences(self.notes)
+
+
+def _tables(head: HeadReview, where: str) -> Iterator[str]:
+    """The labels that are doubted and the images to label next, for a notebook."""
+    doubted = [
+        (
+            doubt.id,
+            doubt.split,
+            f"{doubt.given} {doubt.given_probability:.1%}",
+            f"{doubt.suggested} {doubt.suggested_probability:.1%}",
+        )
+        for doubt in head.doubted
+    ]
+    counts = f"{head.doubts:,} of {head.labelled:,} labels are doubted"
+    shown = f", the {len(doubted)} least plausible" if len(doubted) < head.doubts else ""
+    header = ("image", "split", "label", "rather")
+    yield notebook.table(f"{head.head} ({where}): {counts}{shown}", header, doubted)
+    if head.next:
+        undecided = [
+            (
+                image.id,
+                f"{image.first} {image.first_probability:.1%}",
+                f"{image.second} {image.second_probability:.1%}",
+            )
+            for image in head.next
+        ]
+        yield notebook.table(f"{head.head}: label next", ("image", "either", "or"), undecided)
 
 
 def review(said: Sequence[Predictions], *, top: int) -> tuple[HeadReview, ...]:
