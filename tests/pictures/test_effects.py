@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from convoscope.pictures.effects import EffectRow, effect_chart, signed
+from convoscope.pictures.effects import EffectRow, effect_chart
 
 
 def row(name: str, value: float, *, is_real: bool = False) -> EffectRow:
@@ -21,7 +21,3 @@ def test_a_gain_lies_right_of_a_loss_and_what_may_be_noise_is_gray() -> None:
     assert (real, noise) == ("strong", "quiet")
     assert "wide &lt;kernel&gt; +3 (+2 to +4)" in drawn
     assert "narrow −2 (−3 to −1)" in drawn
-
-
-def test_points_have_signs_and_nothing_has_none() -> None:
-    assert [signed(points) for points in (4.46, -2.0, 0.04)] == ["+4.5", "−2", "0"]

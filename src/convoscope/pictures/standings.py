@@ -8,7 +8,8 @@ from typing import Final, Literal, TypeAlias
 
 from markupsafe import Markup
 
-from convoscope.pictures.axes import Scale, even_ticks
+from convoscope.pictures.around_zero import AXIS_ROOM, zero_axis
+from convoscope.pictures.axes import Scale
 from convoscope.pictures.svg import element, line, picture, shortened, text
 
 WIDTH: Final = 560.0
@@ -37,19 +38,15 @@ def standings_chart(rows: Sequence[StandingRow], *, against: str, unit: str) -> 
     room = 0.04 * (highest - lowest)
     at = Scale(low=lowest - room, high=highest + room, start=_LEFT, end=_RIGHT)
     bottom = _TOP + _ROW * len(rows)
-    parts = [text(at(0), 18, against, class_="middle small quiet")]
-    for tick in even_ticks(lowest, highest, 5):
-        parts.append(line(at(tick), _TOP, at(tick), bottom, "axis" if tick == 0 else "grid"))
-        parts.append(text(at(tick), bottom + 18, signed(tick), class_="middle small quiet"))
-    parts.append(text((_LEFT + _RIGHT) / 2, bottom + 38, unit, class_="middle small quiet"))
     drawn = [_row(row, at, _TOP + _ROW * (k + 0.5)) for k, row in enumerate(rows)]
     said = [
         f"{row.name} {signed(row.value)} ({signed(row.low)} to {signed(row.high)})" for row in rows
     ]
     return picture(
         WIDTH,
-        bottom + 46,
-        *parts,
+        bottom + AXIS_ROOM,
+        text(at(0), 18, against, class_="middle small quiet"),
+        zero_axis(at, _TOP, bottom, unit, between=(lowest, highest), written=signed),
         *drawn,
         label=f"{unit}, against {against}: {', '.join(said)}",
         class_="chart standings",
