@@ -204,11 +204,11 @@ def _loop(
             images += len(batch)
             if number == asked.steps:
                 break
-        return (time.perf_counter() - began) * len(loaders[split].dataset) / images
+        return float((time.perf_counter() - began) * len(loaders[split].dataset) / images)
 
     rounds = 1 if asked.steps else asked.epochs
     learning = sum(seconds("train", step) + seconds("val", look) for _ in range(rounds))
-    return learning * asked.epochs / rounds + seconds("test", look)
+    return float(learning * asked.epochs / rounds + seconds("test", look))
 
 
 def _mode(model: Any, *, is_training: bool) -> None:
@@ -320,7 +320,7 @@ def _fastai(name: str, folder: Path, asked: argparse.Namespace) -> float:
     with learner.no_bar(), learner.no_logging():
         began = time.perf_counter()
         learner.fit(epochs, 1e-4)
-        learning = (time.perf_counter() - began) * asked.epochs / epochs
+        learning: float = (time.perf_counter() - began) * asked.epochs / epochs
         began = time.perf_counter()
         learner.validate(dl=tested)
     return learning + time.perf_counter() - began

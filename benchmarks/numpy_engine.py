@@ -146,7 +146,7 @@ def _theirs(
 ) -> Step:
     """A step as the tutorials write it; the batch is converted once, before the clock starts."""
     layout = torch.channels_last if last else torch.contiguous_format
-    network = network.to(memory_format=layout)
+    network.to(memory_format=layout)  # type: ignore[call-overload]
     rule = torch.optim.SGD if optimiser.kind == "sgd" else torch.optim.Adam
     steps = rule(network.parameters(), lr=optimiser.learning_rate)
     pixels = torch.from_numpy(np.ascontiguousarray(images)).float() / 255
@@ -154,7 +154,8 @@ def _theirs(
 
     def step() -> None:
         steps.zero_grad()
-        nn.functional.cross_entropy(network(pixels), answers).backward()
+        loss = nn.functional.cross_entropy(network(pixels), answers)
+        loss.backward()  # type: ignore[no-untyped-call]
         steps.step()
 
     return step

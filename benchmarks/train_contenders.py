@@ -128,15 +128,16 @@ def tuned(case: Case) -> Epoch:
 
     images, labels = _floats(case)
     images = images.contiguous(memory_format=torch.channels_last)
-    module = torch_network(case).to(memory_format=torch.channels_last)
+    module = torch_network(case)
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.Adam(module.parameters(), lr=RATE, fused=True)
 
     def epoch() -> torch.Tensor:
         losses = []
-        for rows in torch.randperm(case.images).split(case.batch):
+        for rows in torch.split(torch.randperm(case.images), case.batch):
             optimiser.zero_grad(set_to_none=True)
             found = torch.nn.functional.cross_entropy(module(images[rows]), labels[rows])
-            found.backward()
+            found.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             losses.append(found.detach())
         return torch.stack(losses).mean()
@@ -211,7 +212,8 @@ def torch_network(case: Case) -> torch.nn.Module:
     """The network as PyTorch's own modules."""
     from torch import nn
 
-    channels, width, modules = case.architecture.input_shape[0], 0, []
+    channels, width = case.architecture.input_shape[0], 0
+    modules: list[nn.Module] = []
     for place in map(case.architecture.place, case.architecture.layer_names):
         layer = place.layer
         match layer:

@@ -142,7 +142,7 @@ def fastai(pictures: Path, epochs: int, measured: int) -> Spent:
 
     clock = Clock()
 
-    class Timed(Callback):
+    class Timed(Callback):  # type: ignore[misc]
         def after_epoch(self) -> None:
             clock.epoch()
 
