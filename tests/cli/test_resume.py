@@ -208,7 +208,7 @@ def test_row_11_goes_on_with_its_training_and_then_with_its_look() -> None:
     said = output.splitlines()[-1].partition("convoscope ")[2].split()
     run = Path("runs/shapes-tiny-1")
     assert said == ["experiment", "row-11", "--resume", str(run), "--layer=conv"]
-    kill_at("/groups/1.npz", *said)
+    kill_at("/groups/1.npz", *words, "--layer", "conv")  # the same words find the same run
     assert Run(run).record().status == "finished"
     looked_at = run / "inside" / "1" / "images" / "manifest.json"
     before = looked_at.stat().st_mtime_ns
@@ -219,7 +219,8 @@ def test_row_11_goes_on_with_its_training_and_then_with_its_look() -> None:
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert f"row-11 --resume {run} --layer=conv" in output.splitlines()[-1]
-    finish(*said)
+    finish(*words, "--layer", "conv")
     assert [folder.name for folder in (run / "inside").iterdir()] == ["1"]
+    assert [folder.name for folder in Path("runs").iterdir()] == [run.name]
     assert (run / "inside" / "1" / "inside.html").is_file()
     assert looked_at.stat().st_mtime_ns == before

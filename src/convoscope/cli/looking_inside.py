@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from convoscope import disk
 from convoscope.cli import tables, training
 from convoscope.cli.failures import INTERRUPTED, MISTAKE
 from convoscope.cli.progress import display
@@ -20,6 +21,10 @@ from convoscope.experiments.row_11 import found_inside, look_inside
 from convoscope.jobs.resume import resume
 from convoscope.jobs.train import train
 from convoscope.runs import Run, open_run
+from convoscope.runs.lock import holder
+
+UNFINISHED: Final = "experiment.json"
+"""The file in a run that was trained for an experiment whose page is not written yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,13 @@ class Asked:
     device: str
     out: Path | None
 
+    def words(self) -> dict[str, Any]:
+        """What the run is trained for, as plain values."""
+        out = None if self.out is None else str(self.out)
+        images = [str(image) for image in self.images]
+        asked = {"name": self.name, "data": self.data, "training": dict(self.training)}
+        return asked | {"images": images, "layers": list(self.layers), "out": out}
+
 
 def start(asked: Asked, *, is_quiet: bool, as_json: bool) -> int:
     """Look into a run, or train one first; gives the exit code.
@@ -47,6 +59,7 @@ def start(asked: Asked, *, is_quiet: bool, as_json: bool) -> int:
         SettingsError: if not one of a run, images and a stopped run is named.
     """
     _check_one(asked)
+    asked = replace(asked, stopped=asked.stopped or _stopped(asked))
     run = asked.of
     if run is None:
         trained = _trained(asked, is_quiet=is_quiet or as_json)
@@ -66,6 +79,7 @@ def start(asked: Asked, *, is_quiet: bool, as_json: bool) -> int:
         except KeyboardInterrupt:
             _say_interrupted(run, asked)
             return INTERRUPTED
+    (run / UNFINISHED).unlink(missing_ok=True)
     return _said(run, page, as_json=as_json)
 
 
@@ -80,6 +94,17 @@ def _check_one(asked: Asked) -> None:
         )
 
 
+def _stopped(asked: Asked) -> Path | None:
+    """The run that was trained for the same words, and stopped before it was looked into."""
+    for file in sorted(Path("runs").glob(f"*/{UNFINISHED}")) if asked.data else ():
+        run = file.parent
+        words = json.loads(file.read_text(encoding="utf-8"))
+        is_free = holder(run) is None and open_run(run).record().status != "diverged"
+        if words == asked.words() and is_free:
+            return run
+    return None
+
+
 def _trained(asked: Asked, *, is_quiet: bool) -> Path | None:
     """The run when its training is finished, ``None`` if it was stopped."""
     if asked.stopped is not None and open_run(asked.stopped).record().status == "finished":
@@ -92,11 +117,16 @@ def _trained(asked: Asked, *, is_quiet: bool) -> Path | None:
     return run.path
 
 
-def _work(asked: Asked, **watching: Any) -> Run:
+def _work(asked: Asked, started: Callable[[Run], None], **watching: Any) -> Run:
     if asked.stopped is not None:
-        return resume(asked.stopped, **watching)
+        return resume(asked.stopped, started=started, **watching)
+
+    def begun(run: Run) -> None:
+        disk.write_text(run.path / UNFINISHED, json.dumps(asked.words()) + "\n")
+        started(run)
+
     settings = {**asked.look.settings, **asked.training, "device": asked.device}
-    return train(asked.data, **watching, **settings)
+    return train(asked.data, started=begun, **watching, **settings)
 
 
 def _say_interrupted(run: Path, asked: Asked) -> None:
