@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import platformdirs
@@ -23,7 +24,6 @@ from convoscope.data.cache import Decoded, cache_folder, decode, sha256_of
 from convoscope.data.dataset import Dataset, take
 from convoscope.data.decoding import network_input, open_image
 from convoscope.data.digits import read_digits
-from convoscope.data.facts import pixel_hash
 from convoscope.data.folders import read_folder
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import DataError, StorageError, UnreadableImageError
@@ -69,9 +69,61 @@ def test_facts_are_those_of_the_whole_picture(folder: Path, cache: Path) -> None
     facts = decode(dataset, preprocessing=SMALL, cache_dir=cache).facts
     for row, file in enumerate(dataset.files):
         assert facts.sha256[row] == hashlib.sha256(file.read_bytes()).hexdigest()
-        assert facts.pixel_hash[row] == pixel_hash(open_image(file))
         assert facts.file_size[row] == file.stat().st_size
         assert (facts.width[row], facts.height[row], facts.mode[row]) == (16, 20, "RGB")
+
+
+def one_dot(place: tuple[int, int]) -> Image.Image:
+    """Black but for a dot so dark that no luminance shows it."""
+    image = Image.new("RGB", (320, 200))
+    image.putpixel(place, (1, 0, 0))
+    return image
+
+
+def test_the_same_pixels_have_one_hash_in_any_format_and_others_another(
+    folder: Path, cache: Path
+) -> None:
+    for name, place in (("one", (160, 100)), ("other", (161, 100))):
+        one_dot(place).save(folder / "a" / f"{name}.png")
+        one_dot(place).save(folder / "b" / f"{name}.bmp")
+    shutil.copy(folder / "a" / "one.png", folder / "b" / "copy.png")
+    shutil.copy(folder / "a" / "a_0.png", folder / "b" / "b_9.png")
+    decoded = decode(read_folder(folder), preprocessing=SMALL, cache_dir=cache)
+    alike: dict[str, set[str]] = {}
+    for name, found in zip(decoded.dataset.ids, decoded.facts.pixel_hash.tolist(), strict=True):
+        alike.setdefault(found, set()).add(name)
+    assert [names for names in alike.values() if len(names) > 1] == [
+        {"a/a_0.png", "b/b_9.png"},
+        {"a/one.png", "b/one.bmp", "b/copy.png"},
+        {"a/other.png", "b/other.bmp"},
+    ]
+
+
+def test_a_picture_is_decoded_twice_only_where_a_glance_leaves_a_doubt(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[IO[bytes]] = []
+    open_file = Image.open
+
+    def open_and_count(file: IO[bytes]) -> Image.Image:
+        opened.append(file)
+        return open_file(file)
+
+    monkeypatch.setattr(Image, "open", open_and_count)
+    shutil.copy(folder / "a" / "a_0.png", folder / "b" / "b_9.png")
+    decode(read_folder(folder), preprocessing=SMALL, cache_dir=cache)
+    assert len(opened) == 9
+    opened.clear()
+    Image.fromarray(open_image(folder / "a" / "a_0.png")).save(folder / "b" / "b_8.bmp")
+    calls: list[tuple[int, int]] = []
+    decode(
+        read_folder(folder),
+        preprocessing=SMALL,
+        cache_dir=cache,
+        progress=lambda *done: calls.append(done),
+    )
+    assert len(opened) == 1 + 10 + 3  # ours above, all of them, the three with the same pixels
+    assert calls[9:] == [(10, 10), (11, 13), (12, 13), (13, 13), (10, 10)]
 
 
 def test_images_in_memory_are_decoded_alike(cache: Path) -> None:
@@ -257,6 +309,19 @@ def test_a_file_written_meanwhile_is_told(
     monkeypatch.setattr(Path, "read_bytes", read_and_append)
     with pytest.raises(DataError, match=r"a/a_2\.png: images must stay as they are while they are"):
         decode(dataset, preprocessing=SMALL, cache_dir=cache, workers=1)
+    assert entries(cache) == []
+
+
+def test_a_file_taken_away_before_the_second_look_is_told(folder: Path, cache: Path) -> None:
+    copy = folder / "b" / "b_8.bmp"
+    Image.fromarray(open_image(folder / "a" / "a_0.png")).save(copy)
+
+    def take_away(done: int, total: int) -> None:
+        if done == total:
+            copy.unlink(missing_ok=True)
+
+    with pytest.raises(DataError, match=r"b/b_8\.bmp: images must stay as they are while they are"):
+        decode(read_folder(folder), preprocessing=SMALL, cache_dir=cache, progress=take_away)
     assert entries(cache) == []
 
 

@@ -14,13 +14,15 @@ from convoscope.arrays import ByteArray
 from convoscope.data.decoding import (
     BIG,
     MOST_PIXELS,
+    Picture,
     image_suffixes,
     network_input,
     open_image,
+    picture_input,
     read_picture,
     resize,
 )
-from convoscope.data.preprocessing import Preprocessing
+from convoscope.data.preprocessing import ChannelOrder, Preprocessing, Resize
 from convoscope.errors import UnreadableImageError
 
 RED, GREEN, BLUE, BLACK, WHITE = (
@@ -367,6 +369,18 @@ def test_shrinking_is_antialiased() -> None:
     small = resize(checks[..., None], (16, 16), "squash")
     assert small.shape == (16, 16, 1)
     assert np.abs(small.astype(int) - 127).max() <= 2
+
+
+@pytest.mark.parametrize("rule", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("order", ["rgb", "gray"])
+def test_a_picture_gives_what_its_pixels_give(rule: Resize, order: ChannelOrder) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (90, 61, 3)).astype(np.uint8)
+    picture = Picture(image=Image.fromarray(noise), width=61, height=90, mode="RGB")
+    for size in ((12, 30), (90, 61), (120, 100)):
+        preprocessing = Preprocessing(size=size, resize=rule, order=order)
+        given = picture_input(picture, preprocessing)
+        assert given.shape == (*size, preprocessing.channels)
+        assert (given == network_input(noise, preprocessing)).all()
 
 
 def test_gray_networks_get_luminance() -> None:

@@ -12,14 +12,21 @@ from convoscope.data.facts import (
     ImageFacts,
     border_colour,
     facts_of,
+    is_gray,
     perceptual_hash,
     pixel_hash,
     squeezed,
+    undecided,
 )
 
 
 def photograph(name: str = "china.jpg") -> ByteArray:
     return np.asarray(load_sample_image(name), dtype=np.uint8)
+
+
+def picture(pixels: ByteArray, *, mode: str = "RGB") -> Picture:
+    height, width, _ = pixels.shape
+    return Picture(image=Image.fromarray(pixels), width=width, height=height, mode=mode)
 
 
 def hash_of(image: ByteArray) -> int:
@@ -49,40 +56,74 @@ def test_the_pixel_hash_tells_every_pixel_and_the_shape() -> None:
     image = photograph()[:8, :8].copy()
     changed = image.copy()
     changed[3, 4, 1] ^= 1
-    hashes = {pixel_hash(image), pixel_hash(changed), pixel_hash(image.reshape(4, 16, 3))}
-    assert len(hashes) == 3
-    assert pixel_hash(image[:, ::2]) == pixel_hash(image[:, ::2].copy())
+    pictures = [Image.fromarray(each) for each in (image, changed, image.reshape(4, 16, 3))]
+    assert len({pixel_hash(each) for each in pictures}) == 3
+    assert pixel_hash(pictures[0]) == pixel_hash(pictures[0].copy())
+
+
+def test_only_other_files_that_look_the_same_at_a_glance_are_undecided() -> None:
+    image = photograph()
+    brighter, turned, hidden = image.copy(), image[:, ::-1].copy(), image.copy()
+    brighter[0, 0, 1] ^= 1
+    hidden[200, 300, 2] ^= 1  # so little blue that the luminance stays
+    luminances = {Image.fromarray(each).convert("L").tobytes() for each in (image, hidden)}
+    assert len(luminances) == 1
+    files = {"a": image, "b": brighter, "c": turned, "d": hidden}
+    rows = [facts_of(picture(files[name]), sha256=name, file_size=1) for name in "abcdaabb"]
+    assert undecided(rows).tolist() == [0, 3, 4, 5]
 
 
 def test_the_border_is_the_outermost_twentieth() -> None:
     image = np.zeros((40, 80, 3), np.uint8)
     image[2:-2, 4:-4] = 255
-    assert border_colour(image).tolist() == [0, 0, 0]
+    assert border_colour(Image.fromarray(image)).tolist() == [0, 0, 0]
     image[:2] = (255, 0, 0)
     ring = 40 * 80 - 36 * 72
-    assert border_colour(image) == pytest.approx([2 * 80 / ring, 0, 0])
+    assert border_colour(Image.fromarray(image)) == pytest.approx([2 * 80 / ring, 0, 0])
+
+
+@pytest.mark.parametrize("shape", [(1, 2), (7, 9), (100, 90), (640, 427), (3, 6000), (6000, 30)])
+def test_border_and_brightness_of_pictures_of_any_size(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(128, 256, (*shape, 3)).astype(np.uint8)
+    rows, columns = (max(1, round(0.05 * side)) for side in shape)
+    inside = np.zeros(shape, bool)
+    inside[rows : shape[0] - rows, columns : shape[1] - columns] = True
+    assert border_colour(Image.fromarray(image)) == pytest.approx(image[~inside].mean(axis=0) / 255)
+    luminance = np.asarray(Image.fromarray(image).convert("L"))
+    facts = facts_of(picture(image), sha256="", file_size=0)
+    assert facts["brightness"] == float(luminance.mean() / 255)
 
 
 def test_the_border_of_a_tiny_picture_is_all_of_it() -> None:
-    assert border_colour(np.full((1, 2, 3), 51, np.uint8)) == pytest.approx([0.2] * 3)
+    tiny = Image.new("RGB", (2, 1), (51, 51, 51))
+    assert border_colour(tiny) == pytest.approx([0.2] * 3)
+
+
+@pytest.mark.parametrize("row", [0, 150, 299])
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_one_coloured_pixel_makes_a_picture_no_gray_one(row: int, channel: int) -> None:
+    gray = np.repeat(photograph()[:300, :, :1], 3, axis=2)
+    assert is_gray(picture(gray))
+    assert is_gray(picture(gray, mode="L"))
+    gray[row, 7, channel] ^= 1
+    assert not is_gray(picture(gray))
 
 
 def test_the_facts_of_a_picture() -> None:
     gray = np.repeat(np.arange(0, 100, dtype=np.uint8).reshape(10, 10, 1), 3, axis=2)
-    facts = facts_of(Picture(pixels=gray, width=20, height=30, mode="P"), sha256="x", file_size=7)
+    upright = Picture(image=Image.fromarray(gray), width=20, height=30, mode="P")
+    facts = facts_of(upright, sha256="x", file_size=7)
     assert facts["is_gray"] is True
     assert facts["brightness"] == pytest.approx(49.5 / 255)
     assert (facts["width"], facts["height"], facts["mode"]) == (20, 30, "P")
     assert (facts["sha256"], facts["file_size"]) == ("x", 7)
     tinted = gray.copy()
     tinted[5, 5, 2] += 1
-    picture = Picture(pixels=tinted, width=10, height=10, mode="RGB")
-    assert facts_of(picture, sha256="", file_size=0)["is_gray"] is False
+    assert facts_of(picture(tinted), sha256="", file_size=0)["is_gray"] is False
 
 
 def test_facts_become_arrays_and_back() -> None:
-    picture = Picture(pixels=photograph(), width=640, height=427, mode="RGB")
-    row = facts_of(picture, sha256="ab", file_size=5)
+    row = facts_of(picture(photograph()), sha256="ab", file_size=5)
     facts = ImageFacts.from_rows([row, row, row])
     assert len(facts) == 3
     arrays = facts.arrays()

@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import PIL
 import platformdirs
+from PIL import Image
 
 from convoscope.arrays import Array, ByteArray, IntArray
 from convoscope.data.dataset import Dataset, take
@@ -27,11 +28,12 @@ from convoscope.data.decoding import (
     Picture,
     enough_for,
     network_input,
+    picture_input,
     quiet,
     read_bytes,
     read_picture,
 )
-from convoscope.data.facts import ImageFacts, facts_of
+from convoscope.data.facts import ImageFacts, facts_of, pixel_hash, undecided
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.data.workers import ordered
 from convoscope.disk import filling
@@ -179,6 +181,7 @@ def _write(
                 progress(row + 1, len(dataset))
         stream.flush()
         os.fsync(stream.fileno())
+    _tell_apart(rows, kept, dataset, preprocessing, progress, workers)
     index: dict[str, Array] = {"kept": np.array(kept, np.int64), "reasons": np.array(reasons, str)}
     facts = ImageFacts.from_rows(rows).arrays() if rows else {}
     with (part / "facts.npz").open("wb") as stream:
@@ -192,19 +195,53 @@ def _decode_row(
 ) -> tuple[ByteArray, dict[str, Any]] | str:
     """An image's pixels for the network and its facts; or why it cannot be read."""
     try:
-        content = _content(dataset, row)
-        sha256 = hashlib.sha256(content).hexdigest()
-        if sha256 != expected:
-            raise DataError(
-                f"{dataset.ids[row]}: images must stay as they are while they are read, this one "
-                "was written in the meantime: wait until the copying is done and start again"
-            )
+        content = _unchanged(dataset, row, expected)
         picture = _picture(dataset, row, content, preprocessing)
     except UnreadableImageError as error:
         return str(error)
-    source = picture.pixels if dataset.pixels is None else dataset.pixels[row]
-    facts = facts_of(picture, sha256=sha256, file_size=len(content))
-    return network_input(source, preprocessing), facts
+    facts = facts_of(picture, sha256=expected, file_size=len(content))
+    if dataset.pixels is not None:
+        return network_input(dataset.pixels[row], preprocessing), facts
+    return picture_input(picture, preprocessing), facts
+
+
+def _tell_apart(
+    facts: Sequence[dict[str, Any]],
+    kept: Sequence[int],
+    dataset: Dataset,
+    preprocessing: Preprocessing,
+    progress: Progress | None,
+    workers: int | None,
+) -> None:
+    """Decode again those of the ``kept`` images that a glance does not tell apart."""
+
+    def whole(place: int) -> str:
+        row = kept[place]
+        try:
+            content = _unchanged(dataset, row, facts[place]["sha256"])
+            return pixel_hash(_picture(dataset, row, content, preprocessing).image)
+        except UnreadableImageError as error:  # It could be read a moment ago.
+            raise _changed(dataset, row) from error
+
+    places = undecided(facts).tolist()
+    for done, found in enumerate(ordered(whole, places, workers=workers)):
+        facts[places[done]]["pixel_hash"] = found
+        if progress:
+            progress(len(dataset) + done + 1, len(dataset) + len(places))
+
+
+def _unchanged(dataset: Dataset, row: int, sha256: str) -> bytes:
+    content = _content(dataset, row)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise _changed(dataset, row)
+    return content
+
+
+def _changed(dataset: Dataset, row: int) -> DataError:
+    return DataError(
+        f"{dataset.ids[row]}: images must stay as they are while they are read, this one "
+        "was written in the meantime: wait until the copying is done and start again"
+    )
 
 
 def _picture(dataset: Dataset, row: int, content: bytes, preprocessing: Preprocessing) -> Picture:
@@ -212,8 +249,9 @@ def _picture(dataset: Dataset, row: int, content: bytes, preprocessing: Preproce
         return read_picture(content, enough=enough_for(preprocessing))
     pixels = dataset.pixels[row]
     height, width, channels = pixels.shape
+    flat = pixels[..., 0] if channels == 1 else pixels
     return Picture(
-        pixels=np.broadcast_to(pixels, (height, width, 3)),
+        image=Image.fromarray(flat).convert("RGB"),
         width=width,
         height=height,
         mode="L" if channels == 1 else "RGB",

@@ -56,15 +56,20 @@ _NO_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF"}
 class Picture:
     """A decoded image file.
 
-    ``pixels`` (h, w, 3) uint8 RGB; ``width`` and ``height`` are the whole picture's, upright, and
-    larger than ``pixels`` where a big JPEG was decoded at a part of its size. ``mode`` is the
-    file's own, in Pillow's words.
+    ``image`` is RGB and upright, in Pillow's memory: what Pillow does with it costs no copy.
+    ``width`` and ``height`` are the whole picture's, and larger than those of ``image`` where a big
+    JPEG was decoded at a part of its size. ``mode`` is the file's own, in Pillow's words.
     """
 
-    pixels: ByteArray
+    image: Image.Image
     width: int
     height: int
     mode: str
+
+    @property
+    def pixels(self) -> ByteArray:
+        """(h, w, 3) uint8 RGB: a copy."""
+        return np.asarray(self.image)
 
 
 @functools.cache
@@ -147,17 +152,11 @@ def resize(image: ByteArray, size: tuple[int, int], rule: Resize) -> ByteArray:
     ``squash`` changes the aspect, ``crop`` takes the largest middle part of the right aspect,
     ``pad`` puts black beside the whole image.
     """
-    height, width = size
     if image.shape[:2] == size:
         return image
-    if rule == "pad":
-        scale = min(height / image.shape[0], width / image.shape[1])
-        inner = [max(1, round(side * scale)) for side in image.shape[:2]]
-        top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
-        padded = np.zeros((height, width, image.shape[2]), np.uint8)
-        padded[top : top + inner[0], left : left + inner[1]] = _scaled(image, (inner[0], inner[1]))
-        return padded
-    return _scaled(_middle(image, size) if rule == "crop" else image, size)
+    flat = image[..., 0] if image.shape[2] == 1 else image
+    sized = _resized(Image.fromarray(flat), size, rule)
+    return np.asarray(sized).reshape(*size, image.shape[2])
 
 
 def enough_for(preprocessing: Preprocessing) -> int:
@@ -177,8 +176,14 @@ def network_input(image: ByteArray, preprocessing: Preprocessing) -> ByteArray:
     if sized.shape[2] == preprocessing.channels:
         return sized
     if preprocessing.channels == 1:
-        return np.asarray(Image.fromarray(sized).convert("L"))[..., None]
+        return _luminance(Image.fromarray(sized))
     return np.repeat(sized, 3, axis=2)
+
+
+def picture_input(picture: Picture, preprocessing: Preprocessing) -> ByteArray:
+    """As :func:`network_input` of the picture's pixels."""
+    sized = _resized(picture.image, preprocessing.size, preprocessing.resize)
+    return _luminance(sized) if preprocessing.channels == 1 else np.asarray(sized)
 
 
 def _decode(image: Image.Image, enough: int | None) -> Picture:
@@ -194,7 +199,7 @@ def _decode(image: Image.Image, enough: int | None) -> Picture:
         width, height = height, width
     rgb = _as_rgb(image)
     upright = rgb.transpose(_TURNS[orientation]) if orientation in _TURNS else rgb
-    return Picture(pixels=np.asarray(upright), width=width, height=height, mode=mode)
+    return Picture(image=upright, width=width, height=height, mode=mode)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -235,21 +240,34 @@ def _too_large(pixels: int) -> UnreadableImageError:
     )
 
 
-def _middle(image: ByteArray, size: tuple[int, int]) -> ByteArray:
+def _luminance(rgb: Image.Image) -> ByteArray:
+    return np.asarray(rgb.convert("L"))[..., None]
+
+
+def _resized(image: Image.Image, size: tuple[int, int], rule: Resize) -> Image.Image:
+    """RGB or luminance at (height, width), as :func:`resize` says."""
+    height, width = size
+    if (image.height, image.width) == size:
+        return image
+    if rule == "pad":
+        scale = min(height / image.height, width / image.width)
+        tall, wide = (max(1, round(side * scale)) for side in (image.height, image.width))
+        padded = Image.new(image.mode, (width, height))
+        padded.paste(_scaled(image, (tall, wide)), ((width - wide) // 2, (height - tall) // 2))
+        return padded
+    return _scaled(_middle(image, size) if rule == "crop" else image, size)
+
+
+def _middle(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The largest middle part with the aspect of ``size``, to the pixel.
 
     Cut out before it is scaled, because a filter would reach beyond a mere box.
     """
-    height, width = image.shape[:2]
-    scale = min(height / size[0], width / size[1])
+    scale = min(image.height / size[0], image.width / size[1])
     tall, wide = (max(1, round(side * scale)) for side in size)
-    top, left = (height - tall) // 2, (width - wide) // 2
-    return image[top : top + tall, left : left + wide]
+    top, left = (image.height - tall) // 2, (image.width - wide) // 2
+    return image.crop((left, top, left + wide, top + tall))
 
 
-def _scaled(image: ByteArray, size: tuple[int, int]) -> ByteArray:
-    flat = image[..., 0] if image.shape[2] == 1 else image
-    scaled = Image.fromarray(flat).resize(
-        (size[1], size[0]), Image.Resampling.BICUBIC, reducing_gap=3.0
-    )
-    return np.asarray(scaled).reshape(*size, image.shape[2])
+def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image.resize((size[1], size[0]), Image.Resampling.BICUBIC, reducing_gap=3.0)
