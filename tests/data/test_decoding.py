@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -15,6 +17,7 @@ from convoscope.data.decoding import (
     BIG,
     MOST_PIXELS,
     Picture,
+    has_image_suffix,
     image_suffixes,
     network_input,
     open_image,
@@ -221,6 +224,40 @@ def test_suffixes_are_those_of_readable_pictures() -> None:
 
 
 # -- what cannot be read --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a/b.JPEG", "a.b.png", "a.tif", "A.WEBP", "a.Gif"])
+def test_an_image_is_known_by_its_suffix(name: str) -> None:
+    assert has_image_suffix(name)
+    assert has_image_suffix(Path(name))
+    assert Path(name).suffix.lower() in image_suffixes()
+
+
+@pytest.mark.parametrize("name", ["jpg", "a.jpg.txt", ".png", "a.eps", "LICENSE", "a.", ""])
+def test_what_only_looks_like_an_image_is_none(name: str) -> None:
+    assert not has_image_suffix(name)
+
+
+def test_usual_suffixes_are_known_before_pillow_loads_all_its_readers() -> None:
+    code = """
+import sys
+from convoscope.data.decoding import has_image_suffix
+assert has_image_suffix("a.jpg") and "PIL.WebPImagePlugin" not in sys.modules
+assert has_image_suffix("a.webp") and "PIL.WebPImagePlugin" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("kind", ["BMP", "GIF", "ICO", "JPEG", "PNG", "PPM", "TGA", "TIFF", "WEBP"])
+def test_a_picture_lasts_when_its_file_is_closed(kind: str) -> None:
+    stream = BytesIO()
+    four_colours(32).save(stream, kind)
+    picture = read_picture(stream.getvalue())
+    assert picture.image.mode == "RGB"
+    assert picture.image.crop((0, 0, 8, 8)).resize((1, 1)).getpixel((0, 0)) == pytest.approx(
+        RED, abs=8
+    )
+    assert picture.pixels.shape == (32, 32, 3)
 
 
 def test_an_unreadable_file_is_named_with_what_to_do(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -48,6 +48,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_USUAL_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 # Pillow names a reader for these, but they are no pictures, or need a program of their own.
 _NO_PICTURES = {"BUFR", "EPS", "FITS", "GRIB", "HDF5", "MPEG", "WMF"}
 
@@ -70,6 +71,13 @@ class Picture:
     def pixels(self) -> ByteArray:
         """(h, w, 3) uint8 RGB: a copy."""
         return np.asarray(self.image)
+
+
+def has_image_suffix(name: str | PurePath) -> bool:
+    """Whether the file's suffix, in capitals or not, is that of a format that can be read."""
+    suffix = PurePath(name).suffix.lower()
+    # Of these it is known before Pillow has loaded its readers of forty formats.
+    return suffix in _USUAL_SUFFIXES or suffix in image_suffixes()
 
 
 @functools.cache
@@ -217,7 +225,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         over = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", over.size, _WHITE), over).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _narrowed(values: np.ndarray[tuple[int, ...], np.dtype[np.generic]], mode: str) -> ByteArray:

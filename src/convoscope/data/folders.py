@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from convoscope.data.dataset import SPLIT_NAMES, Dataset, SplitName
-from convoscope.data.decoding import image_suffixes
+from convoscope.data.decoding import has_image_suffix
 from convoscope.data.split_words import split_named
 from convoscope.errors import DataError
 
@@ -232,8 +232,7 @@ def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
 
 def _is_image(file: Path) -> bool:
     """By its name alone; not a pipe or a device, which would never end."""
-    is_named = file.suffix.lower() in image_suffixes()
-    return is_named and (file.is_file() or file.is_symlink())
+    return has_image_suffix(file) and (file.is_file() or file.is_symlink())
 
 
 def _identity(folder: Path) -> tuple[int, int]:

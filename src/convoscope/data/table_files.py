@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from convoscope.data.decoding import image_suffixes
+from convoscope.data.decoding import has_image_suffix
 from convoscope.errors import DataError, MissingDependencyError, unknown_name
 
 Cells: TypeAlias = tuple[str | None, ...]
@@ -143,7 +143,7 @@ def _delimiter(text: str, usual: str) -> str:
 def _table(header: Sequence[str], body: Sequence[tuple[int, list[str]]]) -> Table:
     """Columns out of records; the header's names are checked, and each record's length."""
     for cell in header:
-        if Path(cell).suffix.lower() in image_suffixes():
+        if has_image_suffix(cell):
             raise DataError(
                 f"line 1: the first line must name the columns, but it holds the image {cell!r}: "
                 "put a header such as 'path,label' above it"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from convoscope.data.dataset import SplitName
-from convoscope.data.decoding import image_suffixes
+from convoscope.data.decoding import has_image_suffix
 from convoscope.data.split_words import plain, split_named
 from convoscope.data.table_files import Cells, Table
 from convoscope.data.table_images import image_finder
@@ -123,7 +123,7 @@ def _image_column(table: Table, root: Path, taken: set[str]) -> str:
 
 
 def _has_suffix(cell: str) -> bool:
-    return PurePath(cell).suffix.lower() in image_suffixes()
+    return has_image_suffix(cell)
 
 
 # -- split and group ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 from convoscope.arrays import ByteArray, IntArray
 from convoscope.data.cache import Decoded, decode
 from convoscope.data.dataset import SPLIT_NAMES, Dataset
-from convoscope.data.decoding import image_suffixes
+from convoscope.data.decoding import has_image_suffix
 from convoscope.data.sources import open_dataset
 from convoscope.data.splits import read_splits
 from convoscope.errors import DataError, SettingsError, unknown_name
@@ -108,15 +108,12 @@ def _dataset(subject: Subject, data: str | Path | None, options: ReadingOptions)
 
 def _is_plain(path: Path) -> bool:
     """Whether it is an image file, or a folder of images without classes."""
-    suffixes = image_suffixes()
     if path.is_file():
-        return path.suffix.lower() in suffixes
+        return has_image_suffix(path)
     if not path.is_dir():
         return False
     inside = [each for each in path.iterdir() if not each.name.startswith(".")]
-    return any(each.suffix.lower() in suffixes for each in inside) and not any(
-        each.is_dir() for each in inside
-    )
+    return any(map(has_image_suffix, inside)) and not any(each.is_dir() for each in inside)
 
 
 def _plain(path: Path) -> Dataset:

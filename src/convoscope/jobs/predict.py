@@ -13,8 +13,8 @@ from convoscope.architecture.graph import logit_shapes
 from convoscope.arrays import ByteArray, FloatArray
 from convoscope.data.decoding import (
     enough_for,
-    image_suffixes,
-    network_input,
+    has_image_suffix,
+    picture_input,
     quiet,
     read_bytes,
     read_picture,
@@ -226,11 +226,11 @@ def network_pixels(file: Path, preprocessing: Preprocessing) -> ByteArray:
         raise UnreadableImageError(
             f"{file}: an image must be readable, but {error}: mend the file, or leave it out"
         ) from error
-    return network_input(picture.pixels, preprocessing)
+    return picture_input(picture, preprocessing)
 
 
 def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in image_suffixes() and file.is_file()
+    return has_image_suffix(file) and file.is_file()
 
 
 def _most_probable(
