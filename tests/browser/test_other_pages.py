@@ -1,4 +1,4 @@
-"""The pages of a comparison and of doubted labels in a real browser."""
+"""The pages of a comparison, of doubted labels and of variants in a real browser."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 from tests.report.conftest import DIGIT_NAMES, Task, write_run
+from tests.report.test_vary_page import variations
 
 from convoscope.jobs.compare import compare
 from convoscope.jobs.doubts import doubts
 from convoscope.jobs.originals import small_pictures
 from convoscope.pictures.palette import Theme
-from convoscope.report import compare_page, doubts_page
+from convoscope.report import compare_page, doubts_page, vary_page
 
 pytestmark = pytest.mark.browser
 
@@ -35,12 +36,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {
         "compare": compare_page.write(found, pictures, folder / "compare.html"),
         "doubts": doubts_page.write(looked_at.review, looked_at.pictures, folder / "doubts.html"),
+        "vary": vary_page.write(runs[0], variations(), file=folder / "vary.html"),
     }
 
 
 @pytest.mark.parametrize("width", [1280, 380])
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["compare", "doubts"])
+@pytest.mark.parametrize("name", ["compare", "doubts", "vary"])
 def test_a_page_fits_its_window_without_complaints(
     browser: Browser, pages: dict[str, Path], name: str, width: int, theme: Theme
 ) -> None:
@@ -57,6 +59,17 @@ def test_a_page_fits_its_window_without_complaints(
         assert page.locator(link.get_attribute("href") or "").count() == 1
     assert said == []
     context.close()
+
+
+def test_all_columns_of_variants_fit_a_wide_window(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(pages["vary"].as_uri())
+    table = page.locator(".scroll:has(.variants)").first
+    assert table.locator("thead th").count() == 12
+    assert table.evaluate("it => it.scrollWidth - it.clientWidth") <= 0
+    page.close()
 
 
 def test_the_pictures_of_many_pairs_are_folded_until_asked_for(

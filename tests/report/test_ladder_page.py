@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,17 @@ def test_the_page_says_every_rung_step_and_reason(run: Run, found: Ladder) -> No
     assert "over budget" in page
     assert "+10.0 points" in page
     assert "convoscope ladder photos" in page
+
+
+def test_of_a_single_rung_nothing_is_said_that_needs_two(run: Run, found: Ladder) -> None:
+    both = render(run, found)
+    alone = render(run, replace(found, rungs=found.rungs[1:], steps=()))
+    assert "Holm" in both
+    assert '<section id="cost">' in both
+    assert "Holm" not in alone
+    for page in (both, alone):
+        for target in re.findall(r'href="#(\w+)"', page):
+            assert f'id="{target}"' in page
 
 
 def test_a_step_that_is_not_the_difference_of_its_rows_stops_the_page(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,20 @@ def test_the_page_shows_every_variant_change_and_cost(run: Run) -> None:
     ):
         assert shown in page, shown
     assert "<wide>" not in page
+
+
+def test_a_cost_that_alone_differs_is_drawn_once(run: Run) -> None:
+    several = render(run, variations())
+    alike = [
+        replace(one, parameters=1000, macs=5000, peak_memory=1, seconds=float(one.number))
+        for one in variations().trained
+    ]
+    same = replace(variations(), trained=tuple(alike))
+    single = render(run, same)
+    for page, charts in ((several, 2), (single, 1)):
+        assert page.count('class="chart trade-off"') == charts
+        for target in re.findall(r'href="#(\w+)"', page):
+            assert f'id="{target}"' in page
 
 
 def test_further_sections_are_put_in(run: Run) -> None:

@@ -42,6 +42,7 @@ def test_scores_have_three_digits() -> None:
     assert [wording.score(v) for v in (1.28764, 1.4981, 53.731, 120.2, 2.7e-6, 0.0, None)] == [
         "1.29", "1.50", "53.7", "120", "2.7e-06", "0", "–",
     ]  # fmt: skip
+    assert [wording.score(v) for v in (-0.27, -2e-5)] == ["−0.270", "−2.0e-05"]
     assert wording.score_interval(Figure(1.2, 1.02, 1.61)) == "1.02–1.61"
     assert wording.score_interval(UNDEFINED) == ""
 

@@ -188,7 +188,7 @@ def _shown(
         auc="" if record["auc"] is None else _area(record["auc"]),
         interval="" if record["low"] is None else f"{_area(record['low'])}–{_area(record['high'])}",
         answered=wording.share(record["answered"] / images if images else None),
-        peak=wording.score(record["peak"]).replace("-", "\N{MINUS SIGN}"),
+        peak=wording.score(record["peak"]),
         is_dead=record["is_dead"],
     )
 

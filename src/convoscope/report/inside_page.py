@@ -169,9 +169,7 @@ def _layer(name: str, maps: FloatArray) -> ShownLayer:
         picture = vector_shown(maps, scale, name)
     else:
         words, picture = _maps(name, maps, scale)
-    low, high = (
-        wording.score(end).replace("-", "\N{MINUS SIGN}") for end in (scale.low, scale.high)
-    )
+    low, high = (wording.score(end) for end in (scale.low, scale.high))
     is_cut = scale != scale_of(maps)
     return ShownLayer(
         layer=name,

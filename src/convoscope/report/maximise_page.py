@@ -132,7 +132,7 @@ def _shown(record: Mapping[str, Any], picture: Array, of: str, side: int) -> Sho
 
 
 def _number(value: float) -> str:
-    return wording.score(value).replace("-", "\N{MINUS SIGN}")
+    return wording.score(value)
 
 
 def _settings(facts: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -55,9 +55,11 @@ def score(value: float | None) -> str:
     """A loss or another unbounded figure: three significant digits."""
     if value is None:
         return UNKNOWN
-    if abs(value) < 0.001:
-        return f"{value:.1e}" if value else "0"
-    return f"{value:#.3g}".rstrip(".")
+    if value == 0:
+        return "0"
+    size = abs(value)
+    digits = f"{size:.1e}" if size < 0.001 else f"{size:#.3g}".rstrip(".")
+    return f"\N{MINUS SIGN}{digits}" if value < 0 else digits
 
 
 def score_interval(figure: Figure) -> str:
