@@ -109,7 +109,7 @@ def _try(name: str, values: FloatArray, is_class: Array, class_name: str, seed: 
     for seen, unseen in StratifiedKFold(folds, shuffle=True, random_state=seed).split(
         values, is_class
     ):
-        guess[unseen] = _tree().fit(values[seen], is_class[seen]).predict(values[unseen])
+        guess[unseen] = _grown(values[seen], is_class[seen]).predict(values[unseen])
     return Shortcut(
         trait=name,
         class_name=class_name,
@@ -127,12 +127,17 @@ def _is_enough(is_class: Array) -> bool:
 
 def _seen(values: FloatArray, is_class: Array) -> float:
     """The balanced accuracy on the images that the tree was grown on."""
-    guess = _tree().fit(values, is_class).predict(values)
+    guess = _grown(values, is_class).predict(values)
     return balanced_accuracy(_cells(is_class, guess)).value or 0.0
 
 
-def _tree() -> DecisionTreeClassifier:
-    return DecisionTreeClassifier(max_leaf_nodes=LEAVES, class_weight="balanced", random_state=0)
+def _grown(values: FloatArray, is_class: Array) -> DecisionTreeClassifier:
+    """A small tree for which the class weighs as much as all others together."""
+    count, inside = len(is_class), int(is_class.sum())
+    # What class_weight="balanced" means; sklearn takes as long to find it as to grow the tree.
+    weights = np.where(is_class, count / (2 * inside), count / (2 * (count - inside)))
+    tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, random_state=0)
+    return tree.fit(values, is_class, sample_weight=weights)
 
 
 def _cells(is_class: Array, guess: Array) -> IntArray:
