@@ -111,6 +111,19 @@ def test_samples_come_back_by_id(run: Run) -> None:
     np.testing.assert_array_equal(run.samples()["b"], pictures[1])
 
 
+def test_samples_take_less_room_than_their_pixels_and_are_the_same_bytes_again(run: Run) -> None:
+    pictures = np.zeros((4, 64, 64, 3), np.uint8)
+    file = run.path / "samples.npz"
+    contents = []
+    for _ in range(2):
+        run.write_samples(tuple("abcd"), pictures)
+        contents.append(file.read_bytes())
+    assert contents[0] == contents[1]
+    assert len(contents[0]) < pictures.nbytes / 10
+    with np.load(file, allow_pickle=False) as arrays:
+        assert arrays["ids"].tolist() == list("abcd")
+
+
 def test_a_checkpoint_keeps_the_last_state_and_the_best_parameters(run: Run) -> None:
     assert run.checkpoint() is None
     for epoch in (1, 2, 3):
