@@ -123,7 +123,7 @@ def test_a_picture_is_decoded_twice_only_where_a_glance_leaves_a_doubt(
         progress=lambda *done: calls.append(done),
     )
     assert len(opened) == 1 + 10 + 3  # ours above, all of them, the three with the same pixels
-    assert calls[9:] == [(10, 10), (11, 13), (12, 13), (13, 13), (10, 10)]
+    assert calls[9:] == [(10, 10), (7, 10), (8, 10), (9, 10), (10, 10)]
 
 
 def test_images_in_memory_are_decoded_alike(cache: Path) -> None:

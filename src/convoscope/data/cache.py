@@ -227,7 +227,7 @@ def _tell_apart(
     for done, found in enumerate(ordered(whole, places, workers=workers)):
         facts[places[done]]["pixel_hash"] = found
         if progress:
-            progress(len(dataset) + done + 1, len(dataset) + len(places))
+            progress(len(dataset) - len(places) + done, len(dataset))  # the end is said once
 
 
 def _unchanged(dataset: Dataset, row: int, sha256: str) -> bytes:
