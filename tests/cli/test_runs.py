@@ -78,6 +78,20 @@ def test_a_ladder_is_listed_by_its_backbones(convoscope: Convoscope, run: Run) -
     assert row["status"] == "finished, 3 rungs"
 
 
+def test_what_is_trained_with_several_seeds_is_counted_once(
+    convoscope: Convoscope, run: Run
+) -> None:
+    for parts, said in (
+        (("variants/a/0", "variants/a/1", "variants/b/0", "variants/b/1"), "2 variants"),
+        (("rungs/vgg19/svm/0", "rungs/vgg19/svm/1"), "1 rung"),
+        (("folds/1", "folds/2", "folds/3"), "3 folds"),
+        (("seeds/0", "seeds/1"), "2 seeds"),
+    ):
+        run.update_record(parts=parts)
+        (row,) = json.loads(convoscope("runs", "list", "--json").stdout)["runs"]
+        assert row["status"] == f"finished, {said}"
+
+
 def test_a_long_name_stays_in_one_piece_in_a_pipe(convoscope: Convoscope, run: Run) -> None:
     long = run.path.rename(run.path.with_name("birds-of-the-northern-coast-" * 6 + "1"))
     lines = convoscope("runs", "list").stdout.splitlines()

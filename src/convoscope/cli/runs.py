@@ -191,6 +191,13 @@ def _network(run: Run, record: RunRecord) -> str | None:
     return asked or run.model().get("architecture_name")
 
 
+def _parts(record: RunRecord) -> str:
+    """``5 folds``, ``2 variants``: what several seeds were trained of counts once."""
+    kinds = {part.rpartition("/")[0] if part.count("/") > 1 else part for part in record.parts}
+    word = record.parts[0].partition("/")[0]
+    return f"{len(kinds)} {word if len(kinds) > 1 else word.removesuffix('s')}"
+
+
 def _row(run: Run) -> dict[str, Any]:
     """One run for the list; one that is not whole is listed too, and says what is wrong."""
     from convoscope.errors import ConvoscopeError
@@ -208,8 +215,7 @@ def _row(run: Run) -> dict[str, Any]:
             return row | {"model": f"filter {record.settings.get('filter')}"}
         row |= {"model": _network(run, record), "epochs": record.epochs}
         if record.parts:
-            word = record.parts[0].partition("/")[0]
-            row |= {"status": f"{row['status']}, {len(record.parts)} {word}", "epochs": None}
+            row |= {"status": f"{row['status']}, {_parts(record)}", "epochs": None}
         accuracy = tested_accuracy(run)
         row |= {"test_accuracy": accuracy.value, "test_low": accuracy.low}
         row["test_high"] = accuracy.high
