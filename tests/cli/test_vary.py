@@ -11,7 +11,7 @@ from tests.conftest import draw_folder
 
 from convoscope.cli.train import train
 from convoscope.cli.vary import vary
-from convoscope.cli.varying import begun_lines, ended_line
+from convoscope.cli.varying import begun_lines, called, ended_line
 from convoscope.jobs.side_by_side import Ended, Task
 from convoscope.jobs.vary_room import Room
 from convoscope.jobs.vary_trainings import Begun
@@ -125,7 +125,9 @@ def test_what_is_about_to_happen_is_said() -> None:
     ]
     task = Task(name="variants/a/0", out=Path("out"), settings=None)
     ended = Ended(task=task, status="failed", reason="it broke")
-    assert ended_line(ended, 1, 6, None) == "1/6  a/0  failed: it broke"
-    assert ended_line(ended, 3, 6, 62.0) == "3/6  a/0  failed: it broke, about 1 min 02 s left"
-    assert ended_line(ended, 5, 6, 0.4) == "5/6  a/0  failed: it broke"
-    assert ended_line(ended, 6, 6, 9.0) == "6/6  a/0  failed: it broke"
+    names = called(plan)
+    failed = "size 9, seed 0  failed: it broke"
+    assert ended_line(ended, 1, 6, None, names) == f"1/6  {failed}"
+    assert ended_line(ended, 3, 6, 62.0, names) == f"3/6  {failed}, about 1 min 02 s left"
+    assert ended_line(ended, 5, 6, 0.4, names) == f"5/6  {failed}"
+    assert ended_line(ended, 6, 6, 9.0, names) == f"6/6  {failed}"

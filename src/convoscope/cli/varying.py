@@ -20,10 +20,10 @@ from convoscope.jobs.vary import resume, vary
 from convoscope.jobs.vary_compare import compare
 from convoscope.jobs.vary_estimate import seconds_left
 from convoscope.jobs.vary_space import Space, from_sets, joined, read_space
-from convoscope.jobs.vary_trainings import Begun, Watching
+from convoscope.jobs.vary_trainings import Begun, Watching, part_name
 from convoscope.report import vary_page, wording
 from convoscope.runs import Run
-from convoscope.runs.variations import Variations
+from convoscope.runs.variations import Plan, Variations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,12 +133,14 @@ class _Progress:
         self._follow = follow
         self._ended = 0
         self._costs: Mapping[str, float] = {}
+        self._called: Mapping[str, str] = {}
         self._shares: dict[str, float] = {}
         self._began = time.perf_counter()
 
     def begun(self, begun: Begun) -> None:
         """Say how much there is to do, and what cannot be done."""
         self._costs = begun.costs
+        self._called = called(begun.plan)
         self._began = time.perf_counter()
         self._follow.begins(*begun_lines(begun))
 
@@ -149,8 +151,8 @@ class _Progress:
         if isinstance(news, Ended):
             self._ended += 1
             self._shares[news.task.name] = 1.0
-            line = ended_line(news, self._ended, len(self._costs), self._left())
-            self._follow.show.say(line)
+            words = ended_line(news, self._ended, len(self._costs), self._left(), self._called)
+            self._follow.show.say(words)
         self._follow.share(sum(self._shares.values()) / max(1, len(self._costs)))
 
     def _left(self) -> float | None:
@@ -181,9 +183,20 @@ def begun_lines(begun: Begun) -> list[str]:
     ]
 
 
-def ended_line(ended: Ended, done: int, total: int, left: float | None) -> str:
+def called(plan: Plan) -> dict[str, str]:
+    """What a reader calls each training, by the name of its folder."""
+    return {
+        part_name(variant, seed): f"{plan.name_of(variant)}, seed {seed}"
+        for variant in plan.variants
+        for seed in plan.seeds
+    }
+
+
+def ended_line(
+    ended: Ended, done: int, total: int, left: float | None, names: Mapping[str, str]
+) -> str:
     """How a training ended, and about how many seconds the others take."""
-    name = ended.task.name.removeprefix("variants/")
+    name = names.get(ended.task.name, ended.task.name)
     said = f": {ended.reason}" if ended.reason else ""
     about = "" if left is None or left < 1 or done == total else f", about {duration(left)} left"
     return f"{done}/{total}  {name}  {ended.status}{said}{about}"
