@@ -244,6 +244,9 @@ def test_weights_cut_short_are_one_sentence(run: Run, kept: int) -> None:
 def test_weights_that_are_missing_say_how_to_go_on(run: Run) -> None:
     with pytest.raises(RunError, match=r"weights.safetensors is missing, the run was not finished"):
         run.parameters()
+    run.update_record(status="finished")
+    with pytest.raises(RunError, match=r"is missing from a run that was finished with it: put it"):
+        run.parameters()
 
 
 def test_samples_cut_short_are_one_sentence(run: Run) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile
@@ -181,10 +182,22 @@ def missing(run: Path, name: str) -> RunError:
         return RunError(
             f"{run}: a run folder must hold run.json, this one does not: name another folder"
         )
+    if _is_finished(run):
+        return RunError(
+            f"{run}: {name} is missing from a run that was finished with it: put it back, or train "
+            "again with --out elsewhere"
+        )
     return RunError(
         f"{run}: {name} is missing, the run was not finished: "
         f"go on with  convoscope train --resume {run}"
     )
+
+
+def _is_finished(run: Path) -> bool:
+    with suppress(OSError, ValueError):
+        record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        return isinstance(record, dict) and record.get("status") == "finished"
+    return False
 
 
 def _save_npz(file: Path, arrays: Mapping[str, Array]) -> None:
