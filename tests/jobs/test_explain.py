@@ -280,6 +280,9 @@ def test_an_unreadable_image_is_named_and_the_rest_goes_on(run: Run, picture: Pa
         explain(run, "bad.png")
     with pytest.raises(UnreadableImageError, match="none of the 2 images can be read, such as bad"):
         explain(run, ["bad.png", "bad.png"])
+    with pytest.raises(UnreadableImageError, match=r"bad\.png: an image must be readable"):
+        explain_into("nothing", run, "bad.png")
+    assert not Path("nothing").exists()
 
 
 def test_what_is_done_stays_when_interrupted(run: Run, picture: Path) -> None:

@@ -6,6 +6,7 @@ by image, so that memory stays flat however many there are.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -124,6 +125,10 @@ def explain_into(
                 )
         except KeyboardInterrupt:
             writer.end("interrupted")
+            raise
+        except UnreadableImageError:
+            if not writer.count:
+                shutil.rmtree(folder)  # nothing is in it
             raise
         writer.end("finished")
     return open_explanations(folder)

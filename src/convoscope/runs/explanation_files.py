@@ -91,6 +91,11 @@ class ExplanationWriter:
             _write_arrays(folder / _FILTERS, filters)
         self._write("running")
 
+    @property
+    def count(self) -> int:
+        """So many images are done."""
+        return len(self._images)
+
     def add(self, image: ExplainedImage, pictures: Iterable[PictureFile]) -> None:
         """Write an image's arrays and pictures.
 
