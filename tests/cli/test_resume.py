@@ -224,3 +224,17 @@ def test_row_11_goes_on_with_its_training_and_then_with_its_look() -> None:
     assert [folder.name for folder in Path("runs").iterdir()] == [run.name]
     assert (run / "inside" / "1" / "inside.html").is_file()
     assert looked_at.stat().st_mtime_ns == before
+
+
+def test_ctrl_c_while_maximising_says_how_to_go_on() -> None:
+    finish("train", "shapes", "-m", "tiny.yaml", "-e", "1", "--no-report", "-o", "r")
+    words = ("maximise", "r", "--layer", "all", "--steps", "2")
+    at_the_second = AT_WRITING.format(file="/groups/2.npz", signal="SIGINT")
+    process = start(*words, before=at_the_second)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "the same command goes on with what is not drawn yet" in errors
+    assert Path("r/favourites/1/groups/1.npz").is_file()
+    finish(*words)
+    assert [folder.name for folder in Path("r/favourites").iterdir()] == ["1"]
+    assert not Path("r/favourites/1/groups").exists()

@@ -108,16 +108,20 @@ def maximise(
 
     request = MaximiseRequest(**asked)
     with display(tables.console(is_error=True), is_quiet=as_json) as show:
-        folder = maximise_into(
-            out,
-            run,
-            backbone=backbone,
-            request=request,
-            beside=beside,
-            engine=engine,
-            device=device,
-            progress=show.stage,
-        )
+        try:
+            folder = maximise_into(
+                out,
+                run,
+                backbone=backbone,
+                request=request,
+                beside=beside,
+                engine=engine,
+                device=device,
+                progress=show.stage,
+            )
+        except KeyboardInterrupt:
+            click.echo("\nthe same command goes on with what is not drawn yet", err=True)
+            raise
     page = maximise_page.write(folder)
     if as_json:
         print_json(folder, page)
