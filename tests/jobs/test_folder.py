@@ -49,6 +49,23 @@ def test_a_run_s_folder_is_refused(tmp_path: Path, status: str, sentence: str) -
         claim(tmp_path, data="d", model="m")
 
 
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [
+        ("variations", "vary"),
+        ("ladder", "ladder"),
+        ("learning curve", "ladder"),
+        ("cross-validation", "train"),
+    ],
+)
+def test_an_unfinished_run_names_the_command_that_goes_on_with_its_kind(
+    tmp_path: Path, kind: str, command: str
+) -> None:
+    Run(tmp_path).write_record(replace(RECORD, kind=kind))
+    with pytest.raises(RunError, match=rf"go on with it by  convoscope {command} --resume"):
+        claim(tmp_path, data="d", model="m")
+
+
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday.txt").touch()
     with pytest.raises(RunError, match="holds other files: choose another --out"):

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Final
 
 from convoscope import disk
 from convoscope.data.catalogue.choice import is_named
 from convoscope.errors import RunError
 from convoscope.runs import Run
+from convoscope.runs.ladder import LADDER
+from convoscope.runs.learning_curve import LEARNING_CURVE
+from convoscope.runs.variations import VARIATIONS
+
+_GOES_ON: Final = {VARIATIONS: "vary", LADDER: "ladder", LEARNING_CURVE: "ladder"}
+"""Which command goes on with runs of that kind; ``train`` with every other."""
 
 
 def claim(out: str | Path | None, *, data: str, model: str) -> Run:
@@ -47,17 +54,17 @@ def _found(path: Path) -> str:
     if not (path / "run.json").exists():
         return "this one holds other files: choose another --out"
     try:
-        finished = Run(path).record().status == "finished"
+        record = Run(path).record()
     except RunError:
         return "this one holds half a run: choose another --out, or delete the folder"
-    if finished:
+    if record.status == "finished":
         return (
             "this one holds a finished run: choose another --out, or first  "
             f"convoscope runs rm {path}"
         )
     return (
         "this one holds an unfinished run: go on with it by  "
-        f"convoscope train --resume {path}  or choose another --out"
+        f"convoscope {_GOES_ON.get(record.kind, 'train')} --resume {path}  or choose another --out"
     )
 
 
