@@ -92,6 +92,19 @@ def test_what_is_trained_with_several_seeds_is_counted_once(
         assert row["status"] == f"finished, {said}"
 
 
+@pytest.mark.parametrize(
+    ("kind", "command"), [("train", "train"), ("variations", "vary"), ("ladder", "ladder")]
+)
+def test_whatever_was_stopped_is_shown_with_the_command_that_goes_on(
+    convoscope: Convoscope, run: Run, kind: str, command: str
+) -> None:
+    run.update_record(kind=kind, status="interrupted")
+    said = f"convoscope {command} --resume {run.path}"
+    assert said in convoscope("runs", "show", run.path).stdout
+    run.update_record(status="finished")
+    assert said not in convoscope("runs", "show", run.path).stdout
+
+
 def test_a_long_name_stays_in_one_piece_in_a_pipe(convoscope: Convoscope, run: Run) -> None:
     long = run.path.rename(run.path.with_name("birds-of-the-northern-coast-" * 6 + "1"))
     lines = convoscope("runs", "list").stdout.splitlines()

@@ -161,18 +161,19 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
 
 def _facts(run: Run, record: RunRecord) -> dict[str, object]:
     """What was asked, and how it went."""
+    from convoscope.jobs.folder import goes_on
     from convoscope.jobs.request import quoted
-    from convoscope.runs.parts import CROSS_VALIDATION, SEEDS
+    from convoscope.runs.convolution import CONVOLVE
 
     status = status_words(run, record.status)
-    is_resumed = record.kind in ("train", CROSS_VALIDATION, SEEDS) and status in _UNFINISHED
+    is_resumed = record.kind != CONVOLVE and status in _UNFINISHED
     kept = f"{record.epochs}, epoch {record.best_epoch} kept"
     return {
         "run": run.path,
         "kind": None if record.kind == "train" else record.kind,
         "runs": ", ".join(record.parts),
         "status": status,
-        "go on": f"convoscope train --resume {run.path}" if is_resumed else None,
+        "go on": goes_on(record.kind, run.path) if is_resumed else None,
         "command": quoted(record.command),
         "started": record.started,
         "data": record.settings.get("data") or record.data.get("root") or record.data.get("name"),

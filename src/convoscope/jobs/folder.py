@@ -18,6 +18,11 @@ _GOES_ON: Final = {VARIATIONS: "vary", LADDER: "ladder", LEARNING_CURVE: "ladder
 """Which command goes on with runs of that kind; ``train`` with every other."""
 
 
+def goes_on(kind: str, path: Path) -> str:
+    """The command that goes on with an unfinished run of that kind."""
+    return f"convoscope {_GOES_ON.get(kind, 'train')} --resume {path}"
+
+
 def claim(out: str | Path | None, *, data: str, model: str) -> Run:
     """Make the folder of a new run: ``out``, or the first free ``runs/<data>-<model>-<n>``.
 
@@ -64,7 +69,7 @@ def _found(path: Path) -> str:
         )
     return (
         "this one holds an unfinished run: go on with it by  "
-        f"convoscope {_GOES_ON.get(record.kind, 'train')} --resume {path}  or choose another --out"
+        f"{goes_on(record.kind, path)}  or choose another --out"
     )
 
 
