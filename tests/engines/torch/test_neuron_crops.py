@@ -23,6 +23,7 @@ from convoscope.architecture.layers import (
     MaxPool2d,
 )
 from convoscope.arrays import Array
+from convoscope.engines.torch import packed
 from convoscope.engines.torch.cropping import Cropping
 from convoscope.engines.torch.network import TorchNetwork
 from convoscope.network import Neuron, ReluRule
@@ -113,6 +114,48 @@ def test_a_neurons_gradient_is_what_whole_maps_give(
             expected = trace.gradient(targets, wrt=wrt, relu_rule=rule)
             scale = np.abs(expected).max()
             np.testing.assert_allclose(gradients, expected, rtol=1e-9, atol=1e-12 * scale)
+
+
+WIDE = (
+    Conv2d("a", 256, padding=1, activation="relu"),
+    Conv2d("b", 256, padding=1, activation="relu"),
+    MaxPool2d("pool"),
+    Conv2d("c", 256, padding="same", activation="relu"),
+    Conv2d("d", 8, kernel_size=1, activation="relu"),
+)
+
+
+@pytest.mark.parametrize("rule", ["plain", "guided"])
+def test_wide_layers_take_neurons_together_and_tile_by_tile(
+    make_network: MakeNetwork, make_images: Callable[..., Array], rule: ReluRule
+) -> None:
+    shape = (3, 30, 26)  # of which tiles leave something over
+    network = make_network(*WIDE, input_shape=shape, precision="float32")
+    network = network.with_parameters({"d.bias": np.full(8, 10.0)})  # no neuron is silent
+    images = make_images(2, shape)
+    rows, columns = (0, 3, 7, 11, 14), (0, 4, 12)
+    targets = [Neuron("d", row, column, (1, 5)) for row in rows for column in columns]
+    with network.trace(images, layers=["c", "d"]) as trace:
+        activations = trace.activations
+        found = trace.gradient(targets, relu_rule=rule)
+        alone = trace.gradient(targets[3:4], relu_rule=rule)
+    tensors = dict(network.module.tensors())
+    for layer in ("b", "c"):
+        kept = packed._laid_out[tensors[f"{layer}.weight"]]
+        assert kept.tiles is not None
+        assert kept.tiles_back is not None
+    slow = engines.build(
+        network.architecture, parameters=network.parameters(), precision="float64", device="cpu"
+    )
+    with slow.trace(images, layers=["c", "d"]) as trace:
+        for layer, values in trace.activations.items():
+            scale = np.abs(values).max()
+            np.testing.assert_allclose(activations[layer], values, rtol=0, atol=1e-5 * scale)
+        expected = trace.gradient(targets, relu_rule=rule)
+    scale = np.abs(expected).max()
+    assert scale > 0
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * scale)
+    np.testing.assert_allclose(alone, found[3:4], rtol=0, atol=1e-5 * scale)
 
 
 def test_a_silent_neuron_has_no_guided_gradient(

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from convoscope.engines.torch.cropping import Slide
-from convoscope.engines.torch.packed import PackedWeights
+from convoscope.engines.torch import packed
+from convoscope.engines.torch.packed import packed_input_gradient, tiled_conv2d, tiles_pay
+from convoscope.engines.torch.sliding import Slide
 
+PLAIN = Slide((1, 1), (1, 1), (1, 1), 1)
 SLIDES = [
     pytest.param(Slide((1, 1), (padding, padding), (dilation, dilation), groups), side, id=name)
     for name, padding, dilation, groups, side in [
@@ -36,24 +41,71 @@ def test_the_gradient_is_autograds_for_every_size_that_follows(
 ) -> None:
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(6, 8 // slide.groups, side, side, generator=generator, dtype=dtype)
-    weights = PackedWeights()
     for height, width in [(9, 7), (5, 11)]:  # the second one meets weights packed for the first
         shape = (1, 8, height, width)
         out = functional.conv2d(torch.zeros(shape, dtype=dtype), weight, None, *slide).shape
         grad = torch.randn(out, generator=generator, dtype=dtype)
         grad = grad.contiguous(memory_format=torch.channels_last)
-        found = weights.input_gradient(grad, weight, shape, slide)
+        found = packed_input_gradient(grad, weight, shape, slide)
         assert found.shape == shape
         expected = autograd(grad, weight, shape, slide)
         assert torch.allclose(found.double(), expected, rtol=1e-5, atol=1e-5)
-        cut = weights.input_gradient(grad, weight, shape, slide, then="relu")
+        cut = packed_input_gradient(grad, weight, shape, slide, then="relu")
         assert torch.equal(cut, found.clamp(min=0))
 
 
 def test_two_layers_weights_are_kept_apart() -> None:
-    slide, weights = Slide((1, 1), (1, 1), (1, 1), 1), PackedWeights()
-    grad = torch.ones(1, 2, 4, 4)
+    grad, shape = torch.ones(1, 2, 4, 4), (1, 2, 4, 4)
     one, other = torch.ones(2, 2, 3, 3), torch.full((2, 2, 3, 3), 2.0)
-    first = weights.input_gradient(grad, one, (1, 2, 4, 4), slide)
-    assert torch.equal(2 * first, weights.input_gradient(grad, other, (1, 2, 4, 4), slide))
-    assert torch.equal(first, weights.input_gradient(grad, one, (1, 2, 4, 4), slide))
+    first = packed_input_gradient(grad, one, shape, PLAIN)
+    assert torch.equal(2 * first, packed_input_gradient(grad, other, shape, PLAIN))
+    assert torch.equal(first, packed_input_gradient(grad, one, shape, PLAIN))
+
+
+def test_weights_that_were_changed_are_laid_out_anew() -> None:
+    grad, shape = torch.ones(1, 2, 4, 4), (1, 2, 4, 4)
+    weight = torch.nn.Parameter(torch.ones(2, 2, 3, 3), requires_grad=False)
+    first = packed_input_gradient(grad, weight, shape, PLAIN)
+    weight.mul_(2)
+    assert torch.equal(packed_input_gradient(grad, weight, shape, PLAIN), 2 * first)
+    weight.data = torch.full_like(weight, 3.0)
+    assert torch.equal(packed_input_gradient(grad, weight, shape, PLAIN), 3 * first)
+
+
+def test_what_was_laid_out_goes_with_the_weights() -> None:
+    weight = torch.ones(2, 2, 3, 3)
+    packed_input_gradient(torch.ones(1, 2, 4, 4), weight, (1, 2, 4, 4), PLAIN)
+    kept = weakref.ref(packed._laid_out[weight])
+    assert kept() is not None
+    del weight
+    gc.collect()
+    assert kept() is None
+
+
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (2, 0)])
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (3, 3)])
+def test_a_tiled_convolution_is_the_plain_one(
+    size: tuple[int, int], padding: tuple[int, int]
+) -> None:
+    generator = torch.Generator().manual_seed(1)
+    weight, bias = torch.randn(5, 4, 3, 3, generator=generator), torch.randn(5, generator=generator)
+    x = torch.randn(2, 4, *size, generator=generator).contiguous(memory_format=torch.channels_last)
+    for own in (bias, None):
+        found = tiled_conv2d(x, weight, own, padding)
+        expected = functional.conv2d(x, weight, own, 1, padding)
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_tiles_pay_for_wide_layers_and_large_maps_of_plain_convolutions() -> None:
+    maps = torch.zeros(1, 256, 20, 20).contiguous(memory_format=torch.channels_last)
+    weight = torch.zeros(256, 256, 3, 3)
+    assert tiles_pay(maps, weight, PLAIN, 25)
+    assert not tiles_pay(maps, weight, PLAIN, 4)
+    assert not tiles_pay(maps, torch.zeros(256, 64, 3, 3), PLAIN, 25)
+    assert not tiles_pay(maps, torch.zeros(256, 256, 5, 5), PLAIN, 25)
+    assert not tiles_pay(maps, weight, PLAIN._replace(stride=(2, 2)), 25)
+    assert not tiles_pay(maps, weight, PLAIN._replace(dilation=(2, 2)), 25)
+    assert not tiles_pay(maps, weight, PLAIN._replace(groups=2), 25)
+    assert not tiles_pay(maps.double(), weight.double(), PLAIN, 25)
+    assert not tiles_pay(maps.contiguous(), weight, PLAIN, 25)

@@ -6,20 +6,24 @@ gradient hold anything, and computes on those alone. What comes out is what the 
 for a product with 0 is 0: no receptive field has to be known, and branches, strides, borders and
 dead ReLUs, which narrow it further, need no care.
 
-Weights are constants here: only the gradient of the input is asked for.
+Weights are constants here: only the gradient of the input is asked for. Where they are many, the
+way forth is the shorter one of :mod:`~convoscope.engines.torch.winograd`, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias, final
+from typing import Any, TypeAlias, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-_Pair: TypeAlias = tuple[int, int]
+from convoscope.engines.torch.packed import tiled_conv2d, tiles_pay
+from convoscope.engines.torch.sliding import Pair, Slide, format_of, input_gradient
+from convoscope.engines.torch.winograd import tiles_of
+
 _WORTH_A_CROP = 0.9
 
 
@@ -37,17 +41,9 @@ class Cropping(TorchFunctionMode):
         if func in (functional.conv2d, torch.conv2d):
             call = _conv2d(*args, **(kwargs or {}))
             if call is not None:
-                return _Convolve.apply(*call)  # type: ignore[no-untyped-call]
+                has_way_back = call[0].requires_grad and torch.is_grad_enabled()
+                return (_Convolve.apply if has_way_back else _convolved)(*call)
         return func(*args, **(kwargs or {}))
-
-
-class Slide(NamedTuple):
-    """How a convolution slides."""
-
-    stride: _Pair
-    padding: _Pair
-    dilation: _Pair
-    groups: int
 
 
 def _conv2d(
@@ -59,14 +55,21 @@ def _conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> tuple[Tensor, Tensor, Tensor | None, Slide] | None:
-    """The call, if its way back is one that can be cropped: of the input alone."""
-    if not (input.requires_grad and torch.is_grad_enabled()) or input.ndim != 4:
+    """The call, if its way back, when there is one, can be cropped: of the input alone."""
+    if input.ndim != 4:
         return None
     learns = weight.requires_grad or (bias is not None and bias.requires_grad)
     if learns or isinstance(padding, str) or torch.is_autocast_enabled(input.device.type):
         return None
     conv = Slide(_pair(stride), _pair(padding), _pair(dilation), groups)
     return input, weight, bias, conv
+
+
+def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, conv: Slide) -> Tensor:
+    size = [side + 2 * own - 2 for side, own in zip(x.shape[2:], conv.padding, strict=True)]
+    if tiles_pay(x, weight, conv, len(x) * tiles_of(size)):
+        return tiled_conv2d(x, weight, bias, conv.padding)
+    return functional.conv2d(x, weight, bias, *conv)
 
 
 class _Convolve(torch.autograd.Function):
@@ -76,7 +79,7 @@ class _Convolve(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, conv: Slide) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.conv, ctx.shape = conv, x.shape
-        return functional.conv2d(x, weight, bias, *conv)
+        return _convolved(x, weight, bias, conv)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
@@ -137,31 +140,6 @@ def _add_crop(into: Tensor, grad: Tensor, box: _Box, weight: Tensor, conv: Slide
     into[:, :, *target] = crop[:, :, *source]
 
 
-def input_gradient(grad: Tensor, weight: Tensor, shape: Sequence[int], conv: Slide) -> Tensor:
-    """The gradient of a convolution's input of that shape, from the gradient of its output."""
-    like = torch.empty(shape, dtype=grad.dtype, device=grad.device, memory_format=format_of(grad))
-    grad_x: Tensor = torch.ops.aten.convolution_backward(
-        grad,
-        like,  # of which only the shape is read
-        weight,
-        None,
-        conv.stride,
-        conv.padding,
-        conv.dilation,
-        False,
-        (0, 0),
-        conv.groups,
-        (True, False, False),
-    )[0]
-    return grad_x
-
-
-def format_of(like: Tensor) -> torch.memory_format:
-    """Channels last, if that is how the maps (N, C, H, W) lie in memory."""
-    is_last = like.is_contiguous(memory_format=torch.channels_last)
-    return torch.channels_last if is_last else torch.contiguous_format
-
-
-def _pair(value: Any) -> _Pair:
+def _pair(value: Any) -> Pair:
     first, second = (value, value) if isinstance(value, int) else tuple(value) * (3 - len(value))
     return int(first), int(second)

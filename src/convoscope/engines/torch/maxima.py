@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from convoscope.engines.torch.cropping import format_of
 from convoscope.engines.torch.pooling import MaxPool
+from convoscope.engines.torch.sliding import format_of
 
 
 @final

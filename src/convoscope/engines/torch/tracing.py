@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from types import TracebackType
 from typing import Any, Self, final, get_args
 
@@ -25,7 +26,8 @@ from convoscope.engines.torch.convnet import ConvNet
 from convoscope.engines.torch.cropping import Cropping
 from convoscope.engines.torch.device import arithmetic
 from convoscope.engines.torch.hooks import watching
-from convoscope.engines.torch.neuron_crops import Prepared, chain_gradient, links_between
+from convoscope.engines.torch.maxima import Maxima
+from convoscope.engines.torch.neuron_crops import chain_gradients, links_between
 from convoscope.engines.torch.relu_rule import RectifierRule, Way
 from convoscope.errors import SettingsError, unknown_name
 from convoscope.network import ClassLogit, Neuron, ReluRule, Target
@@ -56,7 +58,7 @@ class TorchTrace:
         self._outputs: dict[str, Tensor] = {}
         self._chain: dict[str, tuple[nn.Module, Tensor]] = {}
         self._chain_names = _chain_names(module)
-        self._prepared = Prepared()
+        self._maxima = Maxima()
         self._logits: dict[str, Tensor] = {}
         self._is_open = True
         self._arrays: dict[str, FloatArray] = {}
@@ -93,7 +95,8 @@ class TorchTrace:
         check_wrt(wrt, self._wrt, traced=self._layers, known=known)
         below = self._pixels if wrt == "images" else self._outputs[wrt]
         self._way.rule = relu_rule
-        pulls = [self._pull(target, wrt, below) for target in targets]
+        starts = zip(targets, self._starts(targets, wrt), strict=True)
+        pulls = [self._pull(target, *start, wrt, below) for target, start in starts]
         shape = self._as_maps(wrt, below).shape
         return np.stack(pulls) if pulls else np.zeros((0, *shape), dtype=np.float32)
 
@@ -107,7 +110,7 @@ class TorchTrace:
         traceback: TracebackType | None,
     ) -> None:
         self._is_open = False
-        self._prepared = Prepared()
+        self._maxima = Maxima()
         self._outputs, self._chain, self._logits, self._arrays = {}, {}, {}, {}
 
     def _run(self) -> None:
@@ -158,17 +161,27 @@ class TorchTrace:
             raise not_traced(layer, self._layers)
         return self._outputs[layer]
 
-    def _pull(self, target: Target, wrt: str, below: Tensor) -> FloatArray:
-        """The derivative of one target, (N, ...) with the shape of ``wrt``."""
-        source, seeds = self._source(target)
-        if not source.requires_grad:
-            raise not_downstream(target, wrt)
-        seeds = seeds.to(source)
-        if isinstance(target, Neuron) and source.ndim == 4:
-            links = links_between(self._chain, target.layer, wrt)
-            if links:
-                seeds = chain_gradient(links, seeds, self._way.rule, self._prepared)
-                source = links[-1].given
+    def _starts(self, targets: Sequence[Target], wrt: str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Per target a tensor that autograd can go on from, and a gradient of it."""
+        for layer, alike in groupby(targets, key=_neurons_layer):
+            sources = []
+            for target in alike:
+                source, seeds = self._source(target)
+                if not source.requires_grad:
+                    raise not_downstream(target, wrt)
+                sources.append((source, seeds.to(source)))
+            links = links_between(self._chain, layer, wrt) if layer and source.ndim == 4 else []
+            if not links:
+                yield from sources
+                continue
+            given, starts = links[-1].given, [seeds for _, seeds in sources]
+            for grad in chain_gradients(links, starts, self._way.rule, self._maxima):
+                yield given, grad
+
+    def _pull(
+        self, target: Target, source: Tensor, seeds: Tensor, wrt: str, below: Tensor
+    ) -> FloatArray:
+        """The derivative of a target, (N, ...) with the shape of ``wrt``, from where it starts."""
         with arithmetic(self._module.device, "float32"):
             (grad,) = torch.autograd.grad(
                 source, below, seeds, retain_graph=True, allow_unused=True
@@ -207,6 +220,10 @@ class TorchTrace:
                 "a trace can be read inside its with block only, and this one has ended: "
                 "take activations and gradients before the block ends"
             )
+
+
+def _neurons_layer(target: Target) -> str | None:
+    return target.layer if isinstance(target, Neuron) else None
 
 
 def _chain_names(module: ConvNet) -> tuple[str, ...]:
