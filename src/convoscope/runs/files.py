@@ -201,7 +201,9 @@ def _is_finished(run: Path) -> bool:
 
 
 def _save_npz(file: Path, arrays: Mapping[str, Array]) -> None:
-    """As ``numpy.savez_compressed``, in a third of the time: pictures become 5 % larger."""
+    """As ``numpy.savez_compressed``, at its quickest: smooth pictures take a third of the time, and
+    5 % more room.
+    """
     with ZipFile(file, "w", ZIP_DEFLATED, compresslevel=1) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:

@@ -28,7 +28,7 @@ from convoscope.engines.torch.learner import learner
 from convoscope.engines.torch.network import TorchNetwork
 from convoscope.engines.weights import dropout_mask
 from convoscope.errors import SettingsError, ShapeError, UnknownNameError
-from convoscope.network import HeadLoss, Network, Optimiser
+from convoscope.network import HeadLoss, Network, Neuron, Optimiser
 
 
 class Reference:
@@ -138,6 +138,26 @@ def test_the_learners_network_is_the_live_one_in_evaluation_mode(small_net: Arch
     assert not np.array_equal(before, after)
     np.testing.assert_array_equal(network.logits(images)["class"], after)  # nothing dropped
     assert not any(module.training for module in student.network.module.modules())
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS, ids=described)
+def test_a_network_looked_into_between_steps_has_its_weights_of_now(
+    small_net: Architecture, optimiser: Optimiser
+) -> None:
+    student = make_learner(small_net, optimiser, precision="float32")
+    images = make_batch(0)[0].astype("float32")
+
+    def explained(network: Network) -> Array:
+        neurons = [Neuron("conv1", row, 3, channel) for row in (0, 4) for channel in range(6)]
+        with network.trace(images, layers=["conv1"]) as trace:
+            return trace.gradient(neurons)
+
+    before = explained(student.network)
+    teach(student, range(2))
+    found = explained(student.network)
+    assert not np.array_equal(found, before)
+    fresh = engines.build(small_net, parameters=student.network.parameters(), device="cpu")
+    np.testing.assert_array_equal(found, explained(fresh))
 
 
 def test_rates_multiply_the_learning_rate(small_net: Architecture) -> None:

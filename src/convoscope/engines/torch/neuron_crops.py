@@ -1,9 +1,9 @@
-"""The way back from one neuron, on the part of every map that can reach it.
+"""The way back from single neurons, on the part of every map that can reach them.
 
 The gradient of a neuron begins with one cell and grows by a window at each layer. Along a plain
 chain of layers - convolutions, ReLUs, max poolings, batch norms - it is computed here on just
 that part of each map, from the activations that the forward pass has left; the values are those
-of the whole, bit for bit up to the order of sums. Where the chain ends, at a branch for example,
+of the whole but for rounding. Where the chain ends, at a branch for example,
 the crop is put in its place in a map of zeros, and autograd goes on from there.
 
 On a CPU, where this is used, half of VGG19's work is saved for a typical neuron of its last

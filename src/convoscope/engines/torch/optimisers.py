@@ -165,10 +165,12 @@ class Stepper:
         slots = [[self._remembered[name][slot] for name in learnt] for slot in self._slots]
         if self._settings.kind == "sgd":
             _sgd(self._settings, tensors, gradients, slots, group.weight_decay, rate)
-            return
-        steps = [self._steps[name] for name in learnt]
-        torch._foreach_add_(steps, 1)
-        _adam(self._settings, tensors, gradients, slots, steps, group.weight_decay, rate)
+        else:
+            steps = [self._steps[name] for name in learnt]
+            torch._foreach_add_(steps, 1)
+            _adam(self._settings, tensors, gradients, slots, steps, group.weight_decay, rate)
+        # the fused operators do not say that they have changed them, and copies are kept elsewhere
+        torch.autograd.graph.increment_version(tensors)
 
 
 def _sgd(
