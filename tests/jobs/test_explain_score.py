@@ -146,12 +146,23 @@ def test_a_picture_that_stays_is_doubted_and_one_that_changes_is_not(
     assert section is not None
     first, second, third = section.strips
     assert [strip.is_doubtful for strip in section.strips] == [True, False, False]
-    assert "here it shows the image more than what was learnt" in first.sentence
+    assert first.sentence == (
+        "The deciding layers have forgotten, and the picture stays nearly as it was: here it shows "
+        "the image more than what was learnt."
+    )
     assert "changes as soon as the deciding layers forget, as it must" in second.sentence
     assert "comes back when others do" in third.sentence
     assert [shown.words for shown in first.pictures] == ["", "correlation 0.90", "correlation 0.00"]
     assert section.steps == ("as it is", "dense", "and conv")
     assert forgetting_section(scored.path / "nowhere", told) is None
+    half = {"grad-cam": ((0.56,), (0.0,)), "gradient": ((0.1,), (0.0,)), "cam": ((0.1,), (0.8,))}
+    told = replace(scores, cascading=replace(scores.cascading, ranks=half))
+    section = forgetting_section(scored.path, told)
+    assert section is not None
+    assert section.strips[0].sentence == (
+        "The deciding layers have forgotten, and about half of the picture stays: here it shows "
+        "the image about as much as what was learnt."
+    )
 
 
 def test_scores_are_the_same_again_and_alone(

@@ -78,12 +78,22 @@ def test_the_sentence_has_the_figures_of_the_image(scores: Scores) -> None:
     )
 
 
-def test_a_method_that_stays_as_it_was_with_random_weights_is_told(scores: Scores) -> None:
+@pytest.mark.parametrize(
+    ("correlation", "depends", "leave"),
+    [
+        (0.95, "Hardly depends", "leave the order of its pixels nearly as it was"),
+        (0.75, "Depends little", "leave most of the order of its pixels"),
+        (0.56, "Depends only in part", "leave about half of the order of its pixels"),
+    ],
+)
+def test_what_random_weights_leave_is_told_in_words_that_fit_the_number(
+    scores: Scores, correlation: float, depends: str, leave: str
+) -> None:
     assert scores.cascading is not None
     count = len(scores.cascading.ranks["grad-cam"][0])
     groups = len(scores.cascading.groups)
     ranks = dict.fromkeys(scores.methods, ((0.0,) * count,) * groups)
-    ranks["guided-backprop"] = ((0.75,) * count,) * groups
+    ranks["guided-backprop"] = ((correlation,) * count,) * groups
     changed = replace(
         scores,
         cascading=replace(scores.cascading, ranks=ranks),
@@ -91,9 +101,10 @@ def test_a_method_that_stays_as_it_was_with_random_weights_is_told(scores: Score
     )
     rows = {row.title: row.marks for row in trust_section(changed).rows}
     words = " ".join(rows["Guided backpropagation"])
-    assert "leave the order of its pixels nearly as it was (correlation 0.75)." in words
+    assert f"{depends} on what was learnt: random weights in " in words
+    assert f" {leave} (correlation {correlation})." in words
     assert "Equals the plain gradient: its rule met no ReLU on the way back." in words
-    assert not any("Hardly depends" in mark for mark in rows["Grad-CAM"])
+    assert not any("on what was learnt" in mark for mark in rows["Grad-CAM"])
 
 
 def test_few_pictures_claim_nothing(scores: Scores) -> None:

@@ -17,6 +17,7 @@ from convoscope.pictures.maps import enlarged
 from convoscope.pictures.thumbnails import data_uri, zoom
 from convoscope.report import wording
 from convoscope.report.looking import Shown, heat_picture, photograph
+from convoscope.report.unlearnt import remainder
 from convoscope.runs.explanation_forgetting import Forgetting, read_forgetting
 from convoscope.runs.explanation_scores import Scores
 
@@ -26,7 +27,7 @@ _LAYERS_NAMED: Final = 2
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strip:
     """A method's pictures of the same image, from the network as it is to one that knows nothing;
-    ``is_doubtful`` says that forgetting hardly changed the second of them.
+    ``is_doubtful`` says that forgetting changed the second of them too little.
     """
 
     title: str
@@ -93,9 +94,9 @@ def _signed(rank: float) -> str:
 
 def _sentence(ranks: list[float]) -> str:
     if ranks[0] >= ALIKE:
+        left = remainder(ranks[0])
         return (
-            "The deciding layers have forgotten, and the picture stays much the same: here it "
-            "shows the image more than what was learnt."
+            f"The deciding layers have forgotten, and {left.picture}: here it shows {left.shows}."
         )
     if max(ranks) >= ALIKE:
         return "It changes when the deciding layers forget, but comes back when others do."

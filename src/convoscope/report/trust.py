@@ -26,6 +26,7 @@ from convoscope.pictures.standings import StandingRow, signed, standings_chart
 from convoscope.report import wording
 from convoscope.report.looking import ShownImage, ShownTarget
 from convoscope.report.shell import link
+from convoscope.report.unlearnt import remainder
 from convoscope.runs.explanation_files import explanations_of
 from convoscope.runs.explanation_scores import ScoredImage, Scores, read_scores
 from convoscope.runs.explanations import ExplainedImage
@@ -101,7 +102,7 @@ def judge_of(folder: Path) -> Judge:
     scores = read_scores(folder)
     if scores is None or not scores.images:
         return lambda shown, image: shown
-    marks = {row.method: row.marks for row in leaderboard(scores) if not row.is_baseline}
+    standings = {row.method: row for row in leaderboard(scores) if not row.is_baseline}
     known = {image.name: image for image in scores.images}
     layer = scores.layer
 
@@ -110,7 +111,7 @@ def judge_of(folder: Path) -> Judge:
         if scored is None:
             return shown
         targets = (
-            _judged(target, image, scored, marks, layer)
+            _judged(target, image, scored, standings, layer)
             if target.key == (scored.head, scored.class_name)
             else target
             for target in shown.targets
@@ -124,17 +125,17 @@ def _judged(
     target: ShownTarget,
     image: ExplainedImage,
     scored: ScoredImage,
-    marks: Mapping[str, tuple[str, ...]],
+    standings: Mapping[str, Standing],
     layer: str,
 ) -> ShownTarget:
     """A class's pictures with a sentence under each whose method was scored, and a mark where it
-    is no better than the centre or does not depend on what was learnt.
+    is no better than the centre or depends too little on what was learnt.
     """
     views = []
     for view, of in zip(target.views, image.views, strict=True):
         method = of.facts.method
-        if method in marks and of.facts.layer in ("", layer):
-            mark = _short_mark(scored, method, marks[method])
+        if method in standings and of.facts.layer in ("", layer):
+            mark = _short_mark(scored, standings[method])
             view = replace(view, trust=in_words(scored, method), mark=mark)
         views.append(view)
     return replace(target, views=tuple(views))
@@ -157,14 +158,15 @@ def in_words(image: ScoredImage, method: str) -> str:
     )
 
 
-def _short_mark(image: ScoredImage, method: str, marks: tuple[str, ...]) -> str:
+def _short_mark(image: ScoredImage, row: Standing) -> str:
     words = []
-    if LIKE_GRADIENT in marks:
+    if LIKE_GRADIENT in row.marks:
         words.append("this is the plain gradient")
-    if UNCHANGED in marks:
-        words.append("hardly depends on what was learnt")
-    ahead = faithfulness(image.methods[method]) - faithfulness(image.methods[CENTRE])
-    if NO_BETTER in marks:
+    if UNCHANGED in row.marks:
+        assert row.unlearnt.value is not None
+        words.append(remainder(row.unlearnt.value).depends)
+    ahead = faithfulness(image.methods[row.method]) - faithfulness(image.methods[CENTRE])
+    if NO_BETTER in row.marks:
         words.append("no better than the picture’s centre")
     elif ahead <= 0:
         words.append("here no better than the picture’s centre")
@@ -218,9 +220,10 @@ def _mark(mark: str, row: Standing, scores: Scores) -> str:
         assert row.unlearnt.value is not None
         assert scores.cascading is not None
         layers = wording.together(scores.cascading.groups[0][:3])
+        left = remainder(row.unlearnt.value)
         return (
-            f"Hardly depends on what was learnt: random weights in {layers} leave the order of its "
-            f"pixels nearly as it was (correlation {row.unlearnt.value:.2f})."
+            f"{left.depends[0].upper()}{left.depends[1:]}: random weights in {layers} "
+            f"{left.leave} (correlation {row.unlearnt.value:.2f})."
         )
     return "Equals the plain gradient: its rule met no ReLU on the way back."
 
@@ -264,7 +267,7 @@ def _randomised(scores: Scores) -> str:
     count = len(next(iter(found.ranks.values()), ((),))[0])
     return (
         f"“Unlearnt” and “random” are from {count} of these pictures, spread over all; a "
-        f"correlation of {ALIKE} and more counts as unchanged."
+        f"correlation of {ALIKE} and more counts as too little changed."
     )
 
 

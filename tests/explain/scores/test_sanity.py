@@ -199,7 +199,7 @@ def test_the_leaderboard_orders_marks_and_pairs() -> None:
     assert list(rows)[:2] == ["stuck", "good"]
     assert rows["good"].marks == ()
     assert rows["same"].marks == ("no better than the centre",)
-    assert rows["stuck"].marks == ("hardly depends",)
+    assert rows["stuck"].marks == ("depends too little",)
     gain = rows["good"].over_centre
     assert (gain.value, gain.low, gain.high) == pytest.approx((0.1, 0.1, 0.1))  # image by image
     assert rows["centre"].over_centre.value is None

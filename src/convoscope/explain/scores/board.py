@@ -24,7 +24,7 @@ FEWEST: Final = 5
 """Of fewer images nothing is claimed."""
 
 ALIKE: Final = 0.5
-"""A rank correlation from here on says: the picture has hardly changed."""
+"""A rank correlation from here on says: the picture has changed too little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ FIGURES: Final = (
     "unlearnt",
     "random",
 )
-NO_BETTER, UNCHANGED, LIKE_GRADIENT = "no better than the centre", "hardly depends", "gradient"
+NO_BETTER, UNCHANGED, LIKE_GRADIENT = "no better than the centre", "depends too little", "gradient"
 
 
 def leaderboard(scores: Scores) -> tuple[Standing, ...]:
