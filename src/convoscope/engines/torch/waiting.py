@@ -13,9 +13,13 @@ import importlib
 import os
 import sys
 
-_POLICY = "OMP_WAIT_POLICY"
+_POLICY, _ASLEEP = "OMP_WAIT_POLICY", "PASSIVE"
 # What else a user may have set who wants something of how threads wait.
 _ASKED = (_POLICY, "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
+
+
+class _Policy:
+    is_ours = False
 
 
 def import_torch() -> None:
@@ -26,9 +30,15 @@ def import_torch() -> None:
     """
     if "torch" in sys.modules or any(name in os.environ for name in _ASKED):
         return
-    os.environ[_POLICY] = "PASSIVE"
+    os.environ[_POLICY] = _ASLEEP
     try:
         # Asking for the threads makes those OpenMP libraries read it that wait for the first call.
         importlib.import_module("torch").get_num_threads()
     finally:
         del os.environ[_POLICY]
+    _Policy.is_ours = True
+
+
+def threads_wait_asleep() -> bool:
+    """Whether they do, as far as we know: by our doing, or because the environment says so."""
+    return _Policy.is_ours or os.environ.get(_POLICY, "").upper() == _ASLEEP

@@ -22,6 +22,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from convoscope.engines.torch.cores import on_each_core
+
 TILE = 4  # outputs of a tile along each side
 _GIVEN = 6  # inputs of a tile along each side
 _TILES_AT_ONCE = 256  # more would not stay in the processor's cache
@@ -109,8 +111,14 @@ class TiledFilters:
     def _outputs_of(self, tiles: Tensor) -> Tensor:
         """Tiles of inputs (6, 6, T, C) to tiles of outputs (4, 4, T, K)."""
         given = _by_matrix(self._inputs, tiles.reshape(_GIVEN**2, -1))
-        sides = zip(given.reshape(_GIVEN**2, *tiles.shape[2:]), self._prepared, strict=True)
-        products = torch.stack([_times(own, filters) for own, filters in sides])
+        given = given.reshape(_GIVEN**2, *tiles.shape[2:])
+        products = given.new_empty((_GIVEN**2, tiles.shape[2], self._count))
+
+        def multiply(places: Sequence[int]) -> None:
+            for place in places:
+                products[place] = _times(given[place], self._prepared[place])
+
+        on_each_core(multiply, len(given))
         found = _by_matrix(self._outputs, products.reshape(_GIVEN**2, -1))
         return found.reshape(TILE, TILE, tiles.shape[2], -1)
 
