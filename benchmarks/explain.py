@@ -39,9 +39,9 @@ from torch import Tensor, nn
 from convoscope import engines
 from convoscope.architecture.zoo import make
 from convoscope.arrays import Array, FloatArray, generator
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
+from convoscope.engines.torch.adopted.torchvision_import import import_timm
 from convoscope.engines.torch.network import TorchNetwork
-from convoscope.engines.torch.torchvision_import import import_timm
 from convoscope.errors import WeightsError
 from convoscope.explain import METHODS, explain, feature_maps, grad_cam, guided_backprop, strongest
 from convoscope.network import ClassLogit, Network, Neuron, Target

@@ -247,7 +247,7 @@ def _their_network(name: str, asked: argparse.Namespace) -> tuple[Any, int]:
     from torch import nn
 
     # With it comes the cure of a torchvision that a CPU-only PyTorch cannot import.
-    from convoscope.engines.torch.torchvision_import import import_timm
+    from convoscope.engines.torch.adopted.torchvision_import import import_timm
 
     import_timm()
     from torchvision import models

@@ -160,7 +160,7 @@ def fastai(case: Case) -> Epoch:
     """A ``Learner`` over the float tensors."""
     import torch
 
-    from convoscope.engines.torch.torchvision_import import import_timm
+    from convoscope.engines.torch.adopted.torchvision_import import import_timm
 
     import_timm()  # with it comes the cure of a torchvision built for another PyTorch
     import fastai.callback.progress  # noqa: F401  it adds no_bar to every Learner

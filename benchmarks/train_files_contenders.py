@@ -87,7 +87,7 @@ def ours(pictures: Path, epochs: int, measured: int) -> Spent:
 
 def pytorch(pictures: Path, epochs: int, measured: int) -> Spent:
     """Every picture is decoded whenever it is wanted."""
-    from convoscope.engines.torch.torchvision_import import import_timm
+    from convoscope.engines.torch.adopted.torchvision_import import import_timm
 
     import_timm()  # with it comes the cure of a torchvision built for another PyTorch
     import torchvision.datasets  # noqa: F401
@@ -101,7 +101,7 @@ def pytorch_decoded(pictures: Path, epochs: int, measured: int) -> Spent:
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    from convoscope.engines.torch.torchvision_import import import_timm
+    from convoscope.engines.torch.adopted.torchvision_import import import_timm
 
     import_timm()
     import torchvision.datasets  # noqa: F401
@@ -127,7 +127,7 @@ def keras_cached(pictures: Path, epochs: int, measured: int) -> Spent:
 
 def fastai(pictures: Path, epochs: int, measured: int) -> Spent:
     """Resized to the square as a whole, as the others do it."""
-    from convoscope.engines.torch.torchvision_import import import_timm
+    from convoscope.engines.torch.adopted.torchvision_import import import_timm
 
     import_timm()
     from fastai.callback.core import Callback

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convoscope.arrays import Array, FloatArray, generator
-from convoscope.engines.torch.adopt import adopt
-from convoscope.engines.torch.attention import fused_weights
+from convoscope.engines.torch.adopted.adopt import adopt
+from convoscope.engines.torch.adopted.attention import fused_weights
+from convoscope.engines.torch.adopted.torchvision_import import import_timm
 from convoscope.engines.torch.network import TorchNetwork
-from convoscope.engines.torch.torchvision_import import import_timm
 from convoscope.errors import ExplainError
 from convoscope.explain import explain, usable
 from convoscope.explain.attention_rollout import attention_rollout, rollout

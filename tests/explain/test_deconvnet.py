@@ -10,7 +10,7 @@ from tests.explain.conftest import CHAIN, SMOOTH, Build
 from torch import nn
 
 from convoscope.arrays import Array, generator
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.errors import ExplainError
 from convoscope.explain import explain
 from convoscope.network import ClassLogit

@@ -13,7 +13,7 @@ from convoscope import engines
 from convoscope.architecture.graph import Architecture
 from convoscope.architecture.layers import Conv2d, SeparableConv2d
 from convoscope.data.preprocessing import Preprocessing
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.errors import ExplainError, UnknownNameError
 from convoscope.explain.filters import convolutions, filters
 from convoscope.network import Engine

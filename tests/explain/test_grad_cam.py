@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convoscope.arrays import Array, FloatArray
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.errors import ExplainError, SettingsError, ShapeError, UnknownNameError
 from convoscope.explain.grad_cam import enlarge, grad_cam
 from convoscope.network import Channel, ClassLogit, Engine, Neuron, Target

@@ -20,7 +20,7 @@ from torch.nn import functional
 from convoscope.architecture.graph import Architecture
 from convoscope.architecture.layers import Activation
 from convoscope.arrays import Array
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.errors import ExplainError
 from convoscope.explain.gradients import gradient, gradient_picture
 from convoscope.explain.guided_backprop import guided_backprop

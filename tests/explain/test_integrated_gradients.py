@@ -9,7 +9,7 @@ from tests.explain.conftest import CHAIN, SMOOTH, Build
 from torch import nn
 
 from convoscope.arrays import Array, generator
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.explain import explain, look
 from convoscope.explain.integrated_gradients import STEPS, integrated_gradients
 from convoscope.explain.variants import target_values

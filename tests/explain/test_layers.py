@@ -16,7 +16,7 @@ from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.layers import AvgPool2d, Conv2d, Dense, Dropout, Flatten, GlobalAvgPool
 from convoscope.architecture.zoo import make
 from convoscope.arrays import generator
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.engines.torch.tracing import TorchTrace
 from convoscope.errors import ExplainError, UnknownNameError
 from convoscope.explain.layers import answering_layers, map_layers, map_shape, target_layer

@@ -14,7 +14,7 @@ from convoscope import engines
 from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.layers import BatchNorm, Conv2d, Dense, Flatten, GlobalAvgPool
 from convoscope.arrays import generator
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.errors import ExplainError, SettingsError, UnknownNameError
 from convoscope.explain.maximise import RECIPES, Recipe, maximise
 from convoscope.explain.maximise_targets import count, part, words_of

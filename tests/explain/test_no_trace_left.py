@@ -14,7 +14,7 @@ from tests.explain.conftest import BRANCHES, CHAIN, Build
 from torch import Tensor, nn
 
 from convoscope.arrays import Array
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.engines.torch.network import TorchNetwork
 from convoscope.errors import ConvoscopeError
 from convoscope.explain import (

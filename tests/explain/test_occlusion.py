@@ -10,7 +10,7 @@ from tests.explain.conftest import CHAIN, SHAPE, Build
 from torch import nn
 
 from convoscope.arrays import Array, generator
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.explain import explain
 from convoscope.explain.variants import class_logits, target_values
 from convoscope.network import Channel, ClassLogit, Engine, Neuron, Target

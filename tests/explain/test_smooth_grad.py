@@ -10,7 +10,7 @@ from tests.explain.conftest import CHAIN, SHAPE, Build
 from torch import nn
 
 from convoscope.arrays import Array, generator
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.explain import explain, look
 from convoscope.explain.smooth_grad import COPIES, NOISE, smooth_grad
 from convoscope.network import ClassLogit, Engine

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from convoscope.arrays import Array, generator
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
+from convoscope.engines.torch.adopted.torchvision_import import import_timm
 from convoscope.engines.torch.network import TorchNetwork
-from convoscope.engines.torch.torchvision_import import import_timm
 from convoscope.explain.grad_cam import grad_cam
 from convoscope.explain.guided_backprop import guided_backprop
 from convoscope.explain.layers import map_shape, target_layer

@@ -17,7 +17,7 @@ from convoscope.architecture.zoo.classic import vgg11, vgg16, vgg19
 from convoscope.architecture.zoo.mobile import mobilenet_v2, squeezenet1_0
 from convoscope.arrays import Array, FloatArray, generator
 from convoscope.engines.initialise import initial_parameters
-from convoscope.engines.torch.torchvision_import import import_timm
+from convoscope.engines.torch.adopted.torchvision_import import import_timm
 from convoscope.errors import UnknownNameError, WeightsError
 from convoscope.transfer.foreign import fitted, likely, parameters_for, preprocessing_of
 from convoscope.transfer.naming.origins import ORIGINS, Origin

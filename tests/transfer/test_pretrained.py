@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from convoscope.arrays import Array, FloatArray, generator
-from convoscope.engines.torch.timm_models import make_module
+from convoscope.engines.torch.adopted.timm_models import make_module
 from convoscope.errors import SettingsError, UnknownNameError, WeightsError
 from convoscope.network import Network
 from convoscope.transfer.catalogue import Backbone, backbone

@@ -126,7 +126,7 @@ def published(name: str) -> Published:
         MissingDependencyError: if PyTorch or timm is not installed.
     """
     with _torch_needed():
-        from convoscope.engines.torch import timm_models
+        from convoscope.engines.torch.adopted import timm_models
     return timm_models.published(name)
 
 
@@ -140,7 +140,7 @@ def blueprint(source: str, input_shape: Shape, *, cut: str) -> Blueprint:
         MissingDependencyError: if PyTorch or timm is not installed.
     """
     with _torch_needed():
-        from convoscope.engines.torch import timm_models
+        from convoscope.engines.torch.adopted import timm_models
     return timm_models.blueprint(source, input_shape, cut=cut)
 
 
@@ -154,7 +154,7 @@ def split(source: str, image: Shape, *, cut: str, learning: frozenset[str]) -> S
         MissingDependencyError: if PyTorch or timm is not installed.
     """
     with _torch_needed():
-        from convoscope.engines.torch import remainder
+        from convoscope.engines.torch.adopted import remainder
     return remainder.split(source, image, cut, learning)
 
 
@@ -166,7 +166,7 @@ def renamed(source: str, arrays: Mapping[str, FloatArray]) -> dict[str, FloatArr
         MissingDependencyError: if PyTorch or timm is not installed.
     """
     with _torch_needed():
-        from convoscope.engines.torch import timm_models
+        from convoscope.engines.torch.adopted import timm_models
     return timm_models.renamed(source, arrays)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from convoscope.architecture.graph import Architecture
 from convoscope.arrays import Array
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.engines.torch.learner import TorchLearner, learner
 from convoscope.errors import WeightsError
 from convoscope.network import HeadLoss, Optimiser, Precision

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convoscope.arrays import Array
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.engines.torch.relu_rule import RECTIFIERS
 from convoscope.errors import UnknownNameError
 from convoscope.network import ClassLogit, ReluRule

@@ -16,7 +16,7 @@ from convoscope.architecture.branches import Residual
 from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.layers import Conv2d, Dense, Flatten, GlobalAvgPool, MaxPool2d
 from convoscope.arrays import Array
-from convoscope.engines.torch.adopt import adopt
+from convoscope.engines.torch.adopted.adopt import adopt
 from convoscope.engines.torch.network import TorchNetwork, build
 from convoscope.errors import SettingsError, UnknownNameError
 from convoscope.network import Channel, ClassLogit, Neuron, Target

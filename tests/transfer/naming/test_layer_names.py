@@ -13,7 +13,7 @@ import torch
 from convoscope.architecture.graph import Architecture
 from convoscope.architecture.zoo.classic import vgg11, vgg16, vgg19
 from convoscope.architecture.zoo.mobile import mobilenet_v2, squeezenet1_0
-from convoscope.engines.torch.torchvision_import import import_timm
+from convoscope.engines.torch.adopted.torchvision_import import import_timm
 from convoscope.transfer.naming import layer_names
 from convoscope.transfer.naming.slots import slots
 

@@ -12,9 +12,9 @@ from convoscope.architecture.branches import AnyLayer
 from convoscope.architecture.graph import Architecture, walk
 from convoscope.architecture.protocol import Shape
 from convoscope.data.preprocessing import Preprocessing
+from convoscope.engines.torch.adopted.trunk import Trunk
 from convoscope.engines.torch.device import arithmetic, prefers_channels_last
 from convoscope.engines.torch.modules import in_turn, make_module
-from convoscope.engines.torch.trunk import Trunk
 from convoscope.network import Precision
 
 

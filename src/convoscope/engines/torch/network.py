@@ -17,13 +17,13 @@ from convoscope.arrays import Array, FloatArray
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.initialise import initial_parameters
 from convoscope.engines.inputs import check_images, check_preprocessing, default_preprocessing
-from convoscope.engines.torch.attention import AttentionSeen
+from convoscope.engines.torch.adopted.attention import AttentionSeen
+from convoscope.engines.torch.adopted.reach import reach
+from convoscope.engines.torch.adopted.rebuilt import trunks_of
+from convoscope.engines.torch.adopted.trunk import Trunk
 from convoscope.engines.torch.convnet import ConvNet
 from convoscope.engines.torch.device import choose_device, parameter_dtype, prefers_channels_last
-from convoscope.engines.torch.reach import reach
-from convoscope.engines.torch.rebuilt import trunks_of
 from convoscope.engines.torch.tracing import TorchTrace
-from convoscope.engines.torch.trunk import Trunk
 from convoscope.engines.weights import check_shapes, parameter_shapes
 from convoscope.network import Engine, Precision
 

@@ -23,12 +23,12 @@ from convoscope.engines.targets import (
     too_late,
 )
 from convoscope.engines.torch.convnet import ConvNet
-from convoscope.engines.torch.cropping import Cropping
 from convoscope.engines.torch.device import arithmetic
 from convoscope.engines.torch.hooks import watching
-from convoscope.engines.torch.maxima import Maxima
-from convoscope.engines.torch.neuron_crops import chain_gradients, links_between
 from convoscope.engines.torch.relu_rule import RectifierRule, Way
+from convoscope.engines.torch.way_back.cropping import Cropping
+from convoscope.engines.torch.way_back.maxima import Maxima
+from convoscope.engines.torch.way_back.neuron_crops import chain_gradients, links_between
 from convoscope.errors import SettingsError, unknown_name
 from convoscope.network import ClassLogit, Neuron, ReluRule, Target
 

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from convoscope.architecture.protocol import Shape
+from convoscope.engines.torch.adopted.layout import Inside
 from convoscope.engines.torch.hooks import watching
-from convoscope.engines.torch.layout import Inside
 
 _CELLS: Final = (4, 4, 4, 8, 8, 8)
 """Per exchanged image into how many rows and columns of cells it is cut, half of them exchanged."""

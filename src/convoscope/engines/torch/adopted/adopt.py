@@ -18,10 +18,10 @@ from convoscope.architecture.protocol import Shape
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.engines.initialise import initial_parameters
 from convoscope.engines.inputs import check_preprocessing, default_preprocessing
+from convoscope.engines.torch.adopted.survey import survey
 from convoscope.engines.torch.convnet import ConvNet
 from convoscope.engines.torch.device import choose_device, parameter_dtype
 from convoscope.engines.torch.network import TorchNetwork, as_tensors
-from convoscope.engines.torch.survey import survey
 from convoscope.errors import SettingsError
 from convoscope.network import Precision
 

@@ -12,15 +12,22 @@ from typing import TypeAlias, final
 
 from torch import Tensor
 
-from convoscope.engines.torch.crops import Crop, Link, Margins, inside, padding_before, windows
 from convoscope.engines.torch.modules import Conv
-from convoscope.engines.torch.packed import (
+from convoscope.engines.torch.way_back.crops import (
+    Crop,
+    Link,
+    Margins,
+    inside,
+    padding_before,
+    windows,
+)
+from convoscope.engines.torch.way_back.packed import (
     packed_input_gradient,
     tiled_input_gradients,
     tiles_pay,
 )
-from convoscope.engines.torch.sliding import Slide, input_gradient
-from convoscope.engines.torch.winograd import TILE, tiles_of
+from convoscope.engines.torch.way_back.sliding import Slide, input_gradient
+from convoscope.engines.torch.way_back.winograd import TILE, tiles_of
 
 Rectified: TypeAlias = Callable[[Crop, Link, Margins], Tensor]
 """The gradient of what a link's ReLU was given, between zeros, (1, C, h, w)."""

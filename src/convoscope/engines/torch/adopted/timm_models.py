@@ -21,10 +21,10 @@ from convoscope.architecture.graph import Architecture, Head
 from convoscope.architecture.protocol import Shape
 from convoscope.arrays import FloatArray
 from convoscope.engines.published import Blueprint, Published
+from convoscope.engines.torch.adopted.layout import Inside
+from convoscope.engines.torch.adopted.survey import survey
+from convoscope.engines.torch.adopted.torchvision_import import import_timm
 from convoscope.engines.torch.hooks import watching
-from convoscope.engines.torch.layout import Inside
-from convoscope.engines.torch.survey import survey
-from convoscope.engines.torch.torchvision_import import import_timm
 from convoscope.errors import SettingsError, UnknownNameError
 
 PREFIX: Final = "timm/"
@@ -96,7 +96,8 @@ def drawn(source: str, input_shape: Shape) -> Callable[[], nn.Module]:
 @dataclass(frozen=True, slots=True)
 class Surveyed:
     """What a source is for images of one shape, up to a cut: as an adopted layer, and what of its
-    module is traced and kept (see :class:`~convoscope.engines.torch.trunk.Trunk`), with shapes.
+    module is traced and kept, with shapes (see
+    :class:`~convoscope.engines.torch.adopted.trunk.Trunk`).
     """
 
     layer: Adopted

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from convoscope.engines.torch.pooling import MaxPool
-from convoscope.engines.torch.sliding import format_of
+from convoscope.engines.torch.way_back.sliding import format_of
 
 
 @final

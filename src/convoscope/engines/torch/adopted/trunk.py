@@ -7,8 +7,8 @@ from typing import final
 
 from torch import Tensor, nn
 
+from convoscope.engines.torch.adopted.layout import Inside
 from convoscope.engines.torch.hooks import run_until
-from convoscope.engines.torch.layout import Inside
 
 
 @final

@@ -5,8 +5,8 @@ filters, transposed and flipped (Dumoulin and Visin 2016, https://arxiv.org/abs/
 4). PyTorch lays the weights out anew for oneDNN at every call; for many small gradients through
 the same layer that is a good part of the time, and oneDNN's forward operator is the faster one.
 Wide layers of 3 x 3 filters do with a quarter of the multiplications besides, in both directions
-(:mod:`~convoscope.engines.torch.winograd`). The operators are those that PyTorch's own compiler
-uses; where they are not to be had, everything is as PyTorch does it.
+(:mod:`~convoscope.engines.torch.way_back.winograd`). The operators are those that PyTorch's own
+compiler uses; where they are not to be had, everything is as PyTorch does it.
 
 What was laid out is kept for as long as the weights live, or until they are changed.
 """
@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from convoscope.engines.torch.sliding import Pair, Slide, input_gradient
-from convoscope.engines.torch.winograd import TILE, TiledFilters
+from convoscope.engines.torch.way_back.sliding import Pair, Slide, input_gradient
+from convoscope.engines.torch.way_back.winograd import TILE, TiledFilters
 
 _OPERATORS = (
     "_convolution_pointwise",
@@ -56,7 +56,7 @@ def packed_input_gradient(
     slide: Slide,
     then: Literal["none", "relu"] = "none",
 ) -> Tensor:
-    """See :func:`~convoscope.engines.torch.sliding.input_gradient`.
+    """See :func:`~convoscope.engines.torch.way_back.sliding.input_gradient`.
 
     ``then`` is what is done to it at once, which costs no pass of its own.
     """

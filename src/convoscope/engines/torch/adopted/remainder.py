@@ -19,10 +19,10 @@ from torch import Tensor, fx, nn
 
 from convoscope.architecture.protocol import Shape
 from convoscope.engines.published import Split
+from convoscope.engines.torch.adopted.layout import Inside
+from convoscope.engines.torch.adopted.survey import survey
+from convoscope.engines.torch.adopted.timm_models import TRUNK, Surveyed, drawn, make_module
 from convoscope.engines.torch.hooks import run_until
-from convoscope.engines.torch.layout import Inside
-from convoscope.engines.torch.survey import survey
-from convoscope.engines.torch.timm_models import TRUNK, Surveyed, drawn, make_module
 
 
 @functools.cache

@@ -21,8 +21,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from convoscope.engines.torch.conv_back import conv_back
-from convoscope.engines.torch.crops import (
+from convoscope.engines.torch.modules import Conv, Drop, Nonlinearity, Normalise
+from convoscope.engines.torch.pooling import MaxPool
+from convoscope.engines.torch.relu_rule import rectified_gradient
+from convoscope.engines.torch.way_back.conv_back import conv_back
+from convoscope.engines.torch.way_back.crops import (
     Crop,
     Link,
     Margins,
@@ -31,11 +34,8 @@ from convoscope.engines.torch.crops import (
     padding_before,
     windows,
 )
-from convoscope.engines.torch.maxima import Maxima, kept_at, lie_side_by_side
-from convoscope.engines.torch.modules import Conv, Drop, Nonlinearity, Normalise
-from convoscope.engines.torch.pooling import MaxPool
-from convoscope.engines.torch.relu_rule import rectified_gradient
-from convoscope.engines.torch.sliding import format_of
+from convoscope.engines.torch.way_back.maxima import Maxima, kept_at, lie_side_by_side
+from convoscope.engines.torch.way_back.sliding import format_of
 from convoscope.network import ReluRule
 
 _FEW = 100_000

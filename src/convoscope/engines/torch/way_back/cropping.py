@@ -7,7 +7,7 @@ for a product with 0 is 0: no receptive field has to be known, and branches, str
 dead ReLUs, which narrow it further, need no care.
 
 Weights are constants here: only the gradient of the input is asked for. Where they are many, the
-way forth is the shorter one of :mod:`~convoscope.engines.torch.winograd`, too.
+way forth is the shorter one of :mod:`~convoscope.engines.torch.way_back.winograd`, too.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from convoscope.engines.torch.packed import tiled_conv2d, tiles_pay
-from convoscope.engines.torch.sliding import Pair, Slide, format_of, input_gradient
-from convoscope.engines.torch.winograd import tiles_of
+from convoscope.engines.torch.way_back.packed import tiled_conv2d, tiles_pay
+from convoscope.engines.torch.way_back.sliding import Pair, Slide, format_of, input_gradient
+from convoscope.engines.torch.way_back.winograd import tiles_of
 
 _WORTH_A_CROP = 0.9
 

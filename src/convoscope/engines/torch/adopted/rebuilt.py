@@ -7,9 +7,9 @@ import torch
 from convoscope.architecture.branches import Adopted
 from convoscope.architecture.graph import Architecture, walk
 from convoscope.architecture.protocol import Shape, shape_text
-from convoscope.engines.torch.remainder import front_of, given_by, remainder, rest_of
-from convoscope.engines.torch.timm_models import PREFIX, Surveyed, make_module, surveyed
-from convoscope.engines.torch.trunk import Trunk
+from convoscope.engines.torch.adopted.remainder import front_of, given_by, remainder, rest_of
+from convoscope.engines.torch.adopted.timm_models import PREFIX, Surveyed, make_module, surveyed
+from convoscope.engines.torch.adopted.trunk import Trunk
 from convoscope.errors import SettingsError, WeightsError
 
 
@@ -33,7 +33,7 @@ def _trunk(layer: Adopted, input_shape: Shape, seed: int) -> Trunk:
     if not layer.source.startswith(PREFIX):
         raise SettingsError(
             f"layer {layer.name!r}: an adopted network ({layer.source}) comes with "
-            "a module, and build has only the architecture: use engines.torch.adopt"
+            "a module, and build has only the architecture: use engines.torch.adopted.adopt"
         )
     known = _known(layer, input_shape)
     found = known.layer

@@ -12,10 +12,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from convoscope.architecture.branches import Adopted
 from convoscope.architecture.protocol import Shape
+from convoscope.engines.torch.adopted.layout import TokenGrid, inside
+from convoscope.engines.torch.adopted.token_order import read_tokens
+from convoscope.engines.torch.adopted.trunk import Trunk
 from convoscope.engines.torch.hooks import watching
-from convoscope.engines.torch.layout import TokenGrid, inside
-from convoscope.engines.torch.token_order import read_tokens
-from convoscope.engines.torch.trunk import Trunk
 from convoscope.errors import SettingsError, ShapeError, unknown_name
 
 

@@ -1,0 +1,1 @@
+"""Gradients of single neurons, computed on just the part of every map where there is one."""
