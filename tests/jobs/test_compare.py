@@ -294,6 +294,19 @@ def test_too_many_runs_and_a_split_that_was_never_predicted(runs: tuple[Run, Run
     )
 
 
+def test_a_run_that_has_lost_its_architecture_is_refused_in_a_sentence(
+    runs: tuple[Run, Run, Run], tmp_path: Path
+) -> None:
+    lost = copied(runs[0], tmp_path / "lost", noise)
+    lost.architecture_file.unlink()
+    with pytest.raises(RunError) as error:
+        compare([runs[1], lost])
+    assert str(error.value) == (
+        f"{lost.path}: model/architecture.yaml is missing from a run that was finished with it: "
+        "put it back, or train again with --out elsewhere"
+    )
+
+
 def test_a_run_of_several_seeds_has_no_test_predictions_of_its_own(
     runs: tuple[Run, Run, Run], tmp_path: Path
 ) -> None:

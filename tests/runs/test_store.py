@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from tests.networks import TINY
 
 from convoscope import disk
+from convoscope.architecture import files as architecture_files
 from convoscope.errors import RunError, StorageError
 from convoscope.metrics.predictions import HeadPredictions, Predictions
 from convoscope.runs import Run, RunRecord, find_runs, open_run, remove_run
@@ -102,6 +104,15 @@ def test_the_model_comes_back(run: Run) -> None:
         np.testing.assert_array_equal(array, parameters[name])
     assert run.model() == {"class_names": {"class": ["ä", "b"]}}
     assert run.architecture_file.read_text() == "name: tiny\n"
+
+
+def test_the_architecture_comes_back_and_its_loss_is_told(run: Run, tmp_path: Path) -> None:
+    described = architecture_files.from_yaml(TINY, where="tiny.yaml")
+    run.write_architecture(architecture_files.to_yaml(described), {})
+    assert run.architecture() == described
+    run.architecture_file.unlink()
+    with pytest.raises(RunError, match=r"model/architecture\.yaml is missing"):
+        run.architecture()
 
 
 def test_samples_come_back_by_id(run: Run) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
-from convoscope.architecture import files
 from convoscope.architecture.analysis import analyse
 from convoscope.errors import DataError, RunError, SettingsError
 from convoscope.jobs.verdicts import verdicts
@@ -36,7 +35,8 @@ def compare(runs: Sequence[Run | str | Path], *, split: str = "test") -> Compari
 
     Raises:
         SettingsError: if there are fewer than two runs, or one is named twice.
-        RunError: if one has no saved predictions for the split.
+        RunError: if one has no saved predictions for the split, or has lost its network's
+            architecture.
         DataError: if they were tested on different images.
     """
     opened = [open_run(run) for run in runs]
@@ -168,7 +168,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 def _entry(letter: str, name: str, run: Run, said: Predictions) -> Entry:
     record = run.record()
-    analysis = analyse(files.read(run.architecture_file))
+    analysis = analyse(run.architecture())
     return Entry(
         letter=letter,
         name=name,

@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from convoscope.architecture import files
 from convoscope.architecture.analysis import analyse
 from convoscope.arrays import FloatArray
 from convoscope.errors import RunError
@@ -110,7 +109,7 @@ def _rung(
     records = [part.record() for part in parts]
     facts = parts[0].model().get("backbone")
     learnt = facts.get("learnt_parameters") if isinstance(facts, dict) else None
-    parameters = analyse(files.read(parts[0].architecture_file)).parameters
+    parameters = analyse(parts[0].architecture()).parameters
     accuracies = right.mean(axis=1).tolist()
     peaks = [int(record.machine.get("peak_memory_bytes") or 0) for record in records]
     return Rung(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from convoscope import engines
-from convoscope.architecture import files
 from convoscope.architecture.graph import Architecture
 from convoscope.architecture.heads import with_heads, with_thresholds
 from convoscope.architecture.protocol import Shape
@@ -154,7 +153,7 @@ def prepare_each_again(
     Raises:
         RunError: if the images are no longer those that the run began with.
     """
-    architecture, start = files.read(run.architecture_file), asked_start(request)
+    architecture, start = run.architecture(), asked_start(request)
     if start is not None:
         check_same_start(run, start)
     dataset = asked_dataset(request)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol, TypeAlias, final
 
-from convoscope.architecture import files
 from convoscope.architecture.cutting import parameters_of
 from convoscope.architecture.graph import Architecture, without_top
 from convoscope.architecture.heads import with_heads
@@ -203,7 +202,7 @@ class RunStart:
         Raises:
             ArchitectureError: if its heads are others than the data labels, and several.
         """
-        own = files.read(self.run.architecture_file)
+        own = self.run.architecture()
         if self.request.head is not None:
             return with_head(own, self.request.head, _counts(classes))
         return with_heads(own, _counts(classes))
@@ -244,7 +243,7 @@ def check_engine_of(run: Run, request: TrainRequest) -> None:
     Raises:
         SettingsError: if it is.
     """
-    kinds = {layer.kind for layer in files.read(run.architecture_file).layers}
+    kinds = {layer.kind for layer in run.architecture().layers}
     if request.engine == "numpy" and "adopted" in kinds:
         raise SettingsError(
             f"{run.path}: engine='numpy' computes networks of our own layers, this run's is an "

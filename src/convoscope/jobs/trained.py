@@ -8,7 +8,6 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from convoscope import engines
-from convoscope.architecture import files
 from convoscope.data.preprocessing import Preprocessing
 from convoscope.errors import RunError
 from convoscope.network import Engine, Network
@@ -29,7 +28,7 @@ def trained_network(run: Run, *, engine: Engine | None = None, device: str = "au
     model = run.model()
     parameters = run.parameters()
     return engines.build(
-        files.read(run.architecture_file),
+        run.architecture(),
         preprocessing=preprocessing(run, model),
         engine=engine or model.get("engine", "torch"),
         parameters=parameters,

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 
-from convoscope.architecture import files
 from convoscope.architecture.analysis import analyse
 from convoscope.architecture.graph import Architecture, walk
 from convoscope.architecture.zoo import resolve
@@ -105,7 +104,7 @@ def _network(
                 "others: leave --input and --classes away, or name an untrained network"
             )
         check_has_network(run)
-        architecture = files.read(run.architecture_file)
+        architecture = run.architecture()
         return architecture, preprocessing_of(run, run.model()), run.parameters()
     shape = None
     if size is not None:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from convoscope.architecture import files
 from convoscope.architecture.analysis import analyse
 from convoscope.arrays import Array
 from convoscope.errors import RunError
@@ -137,7 +136,7 @@ def _trained(
     answers: Answers,
 ) -> Trained:
     records = [part.run.record() for part in parts]
-    analysis = analyse(files.read(parts[0].run.architecture_file))
+    analysis = analyse(parts[0].run.architecture())
     peaks = [int(record.machine.get("peak_memory_bytes") or 0) for record in records]
     accuracies = answers.right.mean(axis=1).tolist()
     return Trained(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from convoscope.architecture.analysis import Analysis, analyse
-from convoscope.architecture.files import read as read_architecture
 from convoscope.arrays import ByteArray
 from convoscope.errors import ReconciliationError, RunError
 from convoscope.metrics.predictions import Predictions
@@ -81,7 +80,7 @@ def read(run: Run) -> Contents:
         metrics=metrics,
         samples=run.samples(),
         model=run.model(),
-        analysis=analyse(read_architecture(run.architecture_file)),
+        analysis=analyse(run.architecture()),
         calibration=calibration_of(run),
     )
 

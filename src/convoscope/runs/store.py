@@ -27,6 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from convoscope import disk, notebook
+from convoscope.architecture.files import read as read_architecture
+from convoscope.architecture.graph import Architecture
 from convoscope.arrays import Array, ByteArray
 from convoscope.errors import RunError
 from convoscope.metrics.classification import whole_right
@@ -200,6 +202,17 @@ class Run:
         frozen = "model/frozen.safetensors"
         still = files.read_arrays(self.path, frozen) if (self.path / frozen).exists() else {}
         return still | files.read_arrays(self.path, "model/weights.safetensors")
+
+    def architecture(self) -> Architecture:
+        """The network that ``architecture.yaml`` describes.
+
+        Raises:
+            RunError: if the file is missing.
+            ArchitectureError: if it does not describe a network.
+        """
+        if not self.architecture_file.exists():
+            raise files.missing(self.path, "model/architecture.yaml")
+        return read_architecture(self.architecture_file)
 
     def model(self) -> dict[str, Any]:
         """What ``model.json`` says."""
