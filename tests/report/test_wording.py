@@ -92,3 +92,10 @@ def test_a_percent_sign_stays_with_its_number() -> None:
     assert wording.unbroken("5 of 9 (95 % interval 1 % to 2 %)") == (
         "5 of 9 (95\N{NO-BREAK SPACE}% interval 1\N{NO-BREAK SPACE}% to 2\N{NO-BREAK SPACE}%)"
     )
+
+
+def test_a_p_value_stays_on_one_line() -> None:
+    said = wording.unbroken("B has 3 (p = 0.143, p < 0.001 corrected for 3 pairs); map = 3")
+    assert said.replace("\N{NO-BREAK SPACE}", "_") == (
+        "B has 3 (p_=_0.143, p_<_0.001 corrected for 3 pairs); map = 3"
+    )

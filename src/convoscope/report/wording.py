@@ -5,6 +5,7 @@ A number and its unit are held together by a no-break space.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from convoscope.metrics.intervals import Figure
 UNKNOWN = "–"
 _SPACE = "\N{NO-BREAK SPACE}"
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_P_VALUE = re.compile(r"\bp ([=<]) (?=\d)")
 
 
 def count(value: int) -> str:
@@ -47,8 +49,11 @@ def _percent(value: float) -> str:
 
 
 def unbroken(sentence: str) -> str:
-    """A sentence written for a terminal, of which no line may end between ``95`` and ``%``."""
-    return sentence.replace(" %", f"{_SPACE}%")
+    """A sentence written for a terminal, of which no line may end between ``95`` and ``%``, nor
+    within ``p = 0.143``.
+    """
+    held = sentence.replace(" %", f"{_SPACE}%")
+    return _P_VALUE.sub(rf"p{_SPACE}\1{_SPACE}", held)
 
 
 def score(value: float | None) -> str:
