@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from tests.conftest import draw_folder
+from torch import nn
 
 import convoscope
 from convoscope import notebook
@@ -131,3 +132,26 @@ def test_a_data_set_in_which_nothing_was_found_says_so(tmp_path: Path) -> None:
     assert not found.audit.findings
     assert "<p>digits, 1,797 images: 0 wrong, 0 to look at</p>" in html
     assert sum(int(row[1]) for row in cells(html)) == 1797
+
+
+def test_any_module_s_explanations_show_what_it_says_of_each_image(tmp_path: Path) -> None:
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(196, 2)
+    )
+    network = convoscope.adopt(module, input_shape=(3, 16, 16), device="cpu")
+    files = sorted(draw_folder(tmp_path / "shapes", classes=("disc",), per_class=2).rglob("*.png"))
+    (broken := tmp_path / "broken.png").write_bytes(b"no picture")
+    found = convoscope.explain_images(network, [*files, broken])
+    assert "<p>" in found._repr_html_()
+    assert "broken.png" in found._repr_html_()
+    first, second = cells(found._repr_html_())
+    for file, image, (name, said, views, neuron) in zip(
+        files, found.images, (first, second), strict=True
+    ):
+        facts = image.facts
+        assert name == facts.name
+        assert file.name in facts.file
+        assert said == f"{facts.said[0].classes[0]} {facts.said[0].probabilities[0]:.2f}"
+        assert "guided-backprop" in views
+        assert neuron.endswith(f"{max(one.value for one in facts.neurons):.3g}")
+    assert len(repr(found)) < 6000  # the arrays are not in it

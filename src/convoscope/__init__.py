@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from convoscope.version import __version__
 
 if TYPE_CHECKING:
+    from convoscope.engines.torch.adopted.adopt import adopt
     from convoscope.jobs.calibrate import calibrate
     from convoscope.jobs.compare import compare
     from convoscope.jobs.data_check import check as check_data
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Run",
     "__version__",
+    "adopt",
     "calibrate",
     "check_data",
     "compare",
@@ -60,6 +62,7 @@ __all__ = [
 
 _HOMES = {
     "Run": "runs:Run",
+    "adopt": "engines.torch.adopted.adopt:adopt",
     "calibrate": "jobs.calibrate:calibrate",
     "check_data": "jobs.data_check:check",
     "compare": "jobs.compare:compare",

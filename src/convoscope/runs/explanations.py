@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from convoscope.architecture.receptive_field import Box
 from convoscope.arrays import ByteArray, FloatArray
+from convoscope.notebook import sentences, table
 
 Status: TypeAlias = Literal["running", "finished", "interrupted"]
 ViewKind: TypeAlias = Literal["map", "gradient"]
@@ -107,7 +108,7 @@ class View:
     """What one method shows of each of T classes: heat (T, h, w), or gradients (T, C, H, W)."""
 
     facts: ViewFacts
-    values: FloatArray
+    values: FloatArray = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -119,10 +120,10 @@ class ExplainedImage:
     """
 
     facts: ImageFacts
-    picture: ByteArray
+    picture: ByteArray = field(repr=False)
     views: tuple[View, ...]
-    gradients: FloatArray
-    maps: Mapping[str, FloatArray] = field(default_factory=dict)
+    gradients: FloatArray = field(repr=False)
+    maps: Mapping[str, FloatArray] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,5 +180,26 @@ class Explanations:
 
     about: About
     images: tuple[ExplainedImage, ...]
-    filters: Mapping[str, FloatArray] = field(default_factory=dict)
+    filters: Mapping[str, FloatArray] = field(default_factory=dict, repr=False)
     problems: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """Per image what the network says, what looked at it and its strongest neuron, in a
+        notebook.
+        """
+        header = ("image", "said", "looked at by", "strongest neuron")
+        rows = [_shown(image.facts) for image in self.images]
+        caption = f"{self.about.network}, looked into"
+        return table(caption, header, rows) + sentences((*self.about.notes, *self.problems))
+
+
+def _shown(facts: ImageFacts) -> tuple[str, str, str, str]:
+    said = "; ".join(f"{one.classes[0]} {one.probabilities[0]:.2f}" for one in facts.said)
+    views = ", ".join(view.key for view in facts.views)
+    strongest = max(facts.neurons, key=lambda neuron: neuron.value, default=None)
+    if strongest is None:
+        return facts.name, said, views, "–"
+    place = (
+        f"{strongest.layer}, channel {strongest.channel} at ({strongest.row}, {strongest.column})"
+    )
+    return facts.name, said, views, f"{place}: {strongest.value:.3g}"

@@ -33,7 +33,7 @@ def _trunk(layer: Adopted, input_shape: Shape, seed: int) -> Trunk:
     if not layer.source.startswith(PREFIX):
         raise SettingsError(
             f"layer {layer.name!r}: an adopted network ({layer.source}) comes with "
-            "a module, and build has only the architecture: use engines.torch.adopted.adopt"
+            "a module, and build has only the architecture: use convoscope.adopt"
         )
     known = _known(layer, input_shape)
     found = known.layer
