@@ -45,14 +45,15 @@ ADOPTED = "timm:test_resnet"
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """``install()`` puts random weights of :data:`SMALL` into a store as those of ``vgg19``,
-    ``install(seed=1)`` others; ``install(name=ADOPTED)`` those of a network of timm's.
+    ``install(seed=1)`` others, ``install(architecture=...)`` those of another network of ours;
+    ``install(name=ADOPTED)`` those of a network of timm's.
     """
     monkeypatch.setenv("CONVOSCOPE_CACHE", str(tmp_path / "cache"))
 
-    def put(name: str = "vgg19", seed: int = 0) -> Stored:
+    def put(name: str = "vgg19", seed: int = 0, architecture: Architecture = SMALL) -> Stored:
         chosen = backbone(name)
         if chosen.is_ours:
-            architecture, shapes = SMALL, engines.build(SMALL, engine="numpy").parameters()
+            shapes = engines.build(architecture, engine="numpy").parameters()
             sizes = {key: array.shape for key, array in shapes.items()}
         else:
             plan = engines.blueprint(chosen.source, (3, 64, 64), cut="")
