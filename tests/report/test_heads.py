@@ -1,7 +1,11 @@
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+from tests.report.conftest import Task, write_run
+
+from convoscope import report
 from convoscope.report.heads import confused_pairs, head_sections, thumbnail
 from convoscope.report.reading import read
 from convoscope.runs.store import Run
@@ -29,6 +33,19 @@ def test_orders_are_permutations_and_the_worst_class_can_come_first(digits_run: 
         assert sorted(order) == list(range(10))
     recalls = [row.figures.recall.value or 0.0 for row in shown.classes]
     assert shown.orders["worst first"][0] == int(np.argmin(recalls))
+
+
+def test_five_short_names_fit_a_phone_and_ten_classes_scroll(
+    digits_run: Run, tmp_path: Path
+) -> None:
+    names = ("car_side", "ewer", "grand_piano", "helicopter", "laptop")
+    five = write_run(tmp_path / "r", Task(heads={"class": (names, lambda values: values // 2)}))
+    for run, fits in ((five, True), (digits_run, False)):
+        (section,) = head_sections(read(run))
+        shown = section.splits[0]
+        assert shown.fits_phone == fits
+        assert (0.8 * shown.panes.width <= 358) == fits
+        assert ('class="matrix fits"' in report.write(run).read_text()) == fits
 
 
 def test_mistakes_carry_the_stored_picture(digits_run: Run) -> None:

@@ -27,7 +27,7 @@ _SMALLEST_CELL = 24.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panes:
     """The parts of a matrix; ``side`` is the width of the row names, ``head`` the height of the
-    column names and ``cell`` a cell's side, in pixels.
+    column names, ``cell`` a cell's side and ``width`` that of all together, in pixels.
     """
 
     columns: Markup
@@ -36,6 +36,7 @@ class Panes:
     side: float
     head: float
     cell: float
+    width: float
 
 
 def confusion_panes(counts: IntArray, class_names: Sequence[str]) -> Panes:
@@ -54,6 +55,7 @@ def confusion_panes(counts: IntArray, class_names: Sequence[str]) -> Panes:
         side=layout.side,
         head=layout.head,
         cell=layout.cell,
+        width=layout.side + size,
     )
 
 

@@ -20,6 +20,7 @@ from convoscope.report.reading import Contents
 
 PAIRS_SHOWN = 10
 _MANY_CLASSES = 12
+_PHONE_WIDTH = 358 / 0.8  # of a page on a phone, for a matrix that may be drawn at four fifths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ class HeadOnSplit:
     panes: Panes
     orders: Mapping[str, list[int]]
     is_large: bool
+    fits_phone: bool
     pairs: tuple[Pair, ...]
     classes: tuple[ClassRow, ...]
     mistakes: tuple[ShownMistake, ...]
@@ -134,12 +136,14 @@ def _on_split(contents: Contents, head: str, split: str) -> HeadOnSplit:
     metrics = contents.metrics[split].heads[head]
     counts = np.array(metrics.confusion, dtype=np.int64)
     names = [a_class.name for a_class in metrics.classes]
+    panes = confusion_panes(counts, names)
     return HeadOnSplit(
         split=split,
         metrics=metrics,
-        panes=confusion_panes(counts, names),
+        panes=panes,
         orders=_orders(counts, metrics.classes) | factor_orders(factor_table(contents)),
         is_large=len(names) > _MANY_CLASSES,
+        fits_phone=panes.width <= _PHONE_WIDTH,
         pairs=confused_pairs(counts, names),
         classes=tuple(_class_row(a_class) for a_class in metrics.classes),
         mistakes=_mistakes(contents, head, split),
