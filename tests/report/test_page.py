@@ -230,7 +230,9 @@ def test_a_report_needs_neither_torch_nor_the_pictures(digits_run: Run) -> None:
 
 
 def test_the_command_is_quoted_for_a_shell(page: str) -> None:
-    command = html.unescape(re.search(r"<pre[^>]*><code>(.*?)</code>", page)[1])  # type: ignore[index]
+    shown = re.search(r"<pre[^>]*><code>(.*?)</code>", page)[1]  # type: ignore[index]
+    assert shown.startswith('convoscope train digits <span class="option">--model</span> linear ')
+    command = html.unescape(re.sub(r"<[^>]+>", "", shown))
     said = subprocess.run(
         ["sh", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True, check=True
     )

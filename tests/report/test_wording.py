@@ -94,6 +94,16 @@ def test_a_percent_sign_stays_with_its_number() -> None:
     )
 
 
+def test_the_options_of_a_command_hold_together() -> None:
+    line = "convoscope convolve 'a <b> c' '--filter=-1 0' --no-report -o x-y"
+    said = wording.command(line)
+    assert said == (
+        'convoscope convolve &#39;a &lt;b&gt; c&#39; &#39;<span class="option">--filter</span>=-1 '
+        '0&#39; <span class="option">--no-report</span> <span class="option">-o</span> x-y'
+    )
+    assert said.striptags() == line
+
+
 def test_a_p_value_stays_on_one_line() -> None:
     said = wording.unbroken("B has 3 (p = 0.143, p < 0.001 corrected for 3 pairs); map = 3")
     assert said.replace("\N{NO-BREAK SPACE}", "_") == (

@@ -9,11 +9,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from convoscope.metrics.intervals import Figure
 
 UNKNOWN = "–"
 _SPACE = "\N{NO-BREAK SPACE}"
 _BINARY_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+_OPTION = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*")
 _P_VALUE = re.compile(r"\bp ([=<]) (?=\d)")
 
 
@@ -126,6 +129,11 @@ def phase(name: str) -> str:
     if head == "last" and blocks.isdecimal():
         return "last block" if blocks == "1" else f"last {blocks} blocks"
     return {"head": "head alone", "tuned": "all that learns"}.get(name, name)
+
+
+def command(line: str) -> Markup:
+    """A command line in which no line ends between ``--`` and ``epochs``."""
+    return Markup(_OPTION.sub(r'<span class="option">\g<0></span>', str(escape(line))))
 
 
 def together(words: Sequence[str]) -> str:
