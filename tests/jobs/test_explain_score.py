@@ -147,8 +147,8 @@ def test_a_picture_that_stays_is_doubted_and_one_that_changes_is_not(
     first, second, third = section.strips
     assert [strip.is_doubtful for strip in section.strips] == [True, False, False]
     assert first.sentence == (
-        "The deciding layers have forgotten, and the picture stays nearly as it was: here it shows "
-        "the image more than what was learnt."
+        "The deciding layers have forgotten, and the order of its pixels stays nearly as it was: "
+        "here the picture shows the image more than what was learnt."
     )
     assert "changes as soon as the deciding layers forget, as it must" in second.sentence
     assert "comes back when others do" in third.sentence
@@ -160,8 +160,8 @@ def test_a_picture_that_stays_is_doubted_and_one_that_changes_is_not(
     section = forgetting_section(scored.path, told)
     assert section is not None
     assert section.strips[0].sentence == (
-        "The deciding layers have forgotten, and about half of the picture stays: here it shows "
-        "the image about as much as what was learnt."
+        "The deciding layers have forgotten, and about half of the order of its pixels stays: here "
+        "the picture shows the image about as much as what was learnt."
     )
 
 

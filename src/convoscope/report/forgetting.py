@@ -96,7 +96,8 @@ def _sentence(ranks: list[float]) -> str:
     if ranks[0] >= ALIKE:
         left = remainder(ranks[0])
         return (
-            f"The deciding layers have forgotten, and {left.picture}: here it shows {left.shows}."
+            f"The deciding layers have forgotten, and {left.stays}: here the picture shows "
+            f"{left.shows}."
         )
     if max(ranks) >= ALIKE:
         return "It changes when the deciding layers forget, but comes back when others do."

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remainder:
     """What is left, for sentences: how the method ``depends`` on what was learnt, what random
-    weights ``leave``, what the ``picture`` does, and what it then ``shows``.
+    weights ``leave``, what ``stays`` of the picture, and what it then ``shows``.
     """
 
     depends: str
     leave: str
-    picture: str
+    stays: str
     shows: str
 
 
@@ -34,7 +34,7 @@ _GRADES = (
         Remainder(
             depends="hardly depends on what was learnt",
             leave="leave the order of its pixels nearly as it was",
-            picture="the picture stays nearly as it was",
+            stays="the order of its pixels stays nearly as it was",
             shows="the image more than what was learnt",
         ),
     ),
@@ -43,7 +43,7 @@ _GRADES = (
         Remainder(
             depends="depends little on what was learnt",
             leave="leave most of the order of its pixels",
-            picture="most of the picture stays",
+            stays="most of the order of its pixels stays",
             shows="the image more than what was learnt",
         ),
     ),
@@ -52,7 +52,7 @@ _GRADES = (
         Remainder(
             depends="depends only in part on what was learnt",
             leave="leave about half of the order of its pixels",
-            picture="about half of the picture stays",
+            stays="about half of the order of its pixels stays",
             shows="the image about as much as what was learnt",
         ),
     ),
