@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,8 @@ def test_variants_are_trained_compared_shown_and_reported(
     assert "note: Each variant was trained with one seed" in result.stdout
     page = Path("out/report.html").read_text(encoding="utf-8")
     assert "a 17x17 kernel with padding 0 does not fit" in page
-    assert "--set layers.conv.kernel_size=3,5,17 --seeds 1 --out out" in page
+    command = re.sub(r"</?span[^>]*>", "", page)
+    assert "--set layers.conv.kernel_size=3,5,17 --seeds 1 --out out" in command
 
     shown = convoscope("runs", "show", "out")
     assert shown.exit_code == 0
