@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from convoscope.engines.torch.onednn import has_operators, product
+
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """``x weight' + bias``: (N, K), (units, K) and (units,) to (N, units)."""
@@ -32,29 +34,22 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _times(x, weight, bias)
+        return product(x, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         (grad,), (x, weight) = grads, ctx.saved_tensors
         of_x, of_weight, of_bias = ctx.needs_input_grad
         return (
-            _times(grad, weight.t()) if of_x else None,
-            _times(grad.t(), x.t()) if of_weight else None,
+            product(grad, weight.t()) if of_x else None,
+            product(grad.t(), x.t()) if of_weight else None,
             grad.sum(dim=0) if of_bias else None,
         )
-
-
-def _times(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``a b' + bias``: (N, K) and (M, K) to (N, M)."""
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, bias, "none", [], "")
-    return product
 
 
 @cache
 def _has_product() -> bool:
     """Whether oneDNN multiplies here, on vectors that MKL might not use in full."""
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        return False
-    has_operator = hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    return has_operator and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return (
+        has_operators("_linear_pointwise") and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    )

@@ -20,9 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from convoscope.engines.torch.way_back.packed import tiled_conv2d, tiles_pay
+from convoscope.engines.torch.way_back.packed import conv2d
 from convoscope.engines.torch.way_back.sliding import Pair, Slide, format_of, input_gradient
-from convoscope.engines.torch.way_back.winograd import tiles_of
 
 _WORTH_A_CROP = 0.9
 
@@ -42,7 +41,7 @@ class Cropping(TorchFunctionMode):
             call = _conv2d(*args, **(kwargs or {}))
             if call is not None:
                 has_way_back = call[0].requires_grad and torch.is_grad_enabled()
-                return (_Convolve.apply if has_way_back else _convolved)(*call)
+                return (_Convolve.apply if has_way_back else conv2d)(*call)
         return func(*args, **(kwargs or {}))
 
 
@@ -65,13 +64,6 @@ def _conv2d(
     return input, weight, bias, conv
 
 
-def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None, conv: Slide) -> Tensor:
-    size = [side + 2 * own - 2 for side, own in zip(x.shape[2:], conv.padding, strict=True)]
-    if tiles_pay(x, weight, conv, len(x) * tiles_of(size)):
-        return tiled_conv2d(x, weight, bias, conv.padding)
-    return functional.conv2d(x, weight, bias, *conv)
-
-
 class _Convolve(torch.autograd.Function):
     """A convolution; the gradient of its input is computed where the gradient of its output is."""
 
@@ -79,7 +71,7 @@ class _Convolve(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, conv: Slide) -> Tensor:
         ctx.save_for_backward(weight)
         ctx.conv, ctx.shape = conv, x.shape
-        return _convolved(x, weight, bias, conv)
+        return conv2d(x, weight, bias, conv)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:

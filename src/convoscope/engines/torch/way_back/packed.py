@@ -14,7 +14,6 @@ What was laid out is kept for as long as the weights live, or until they are cha
 from __future__ import annotations
 
 from collections.abc import MutableMapping, Sequence
-from functools import cache
 from typing import Literal, final
 
 import torch
@@ -22,8 +21,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from convoscope.engines.torch.onednn import has_operators
 from convoscope.engines.torch.way_back.sliding import Pair, Slide, input_gradient
-from convoscope.engines.torch.way_back.winograd import TILE, TiledFilters
+from convoscope.engines.torch.way_back.winograd import TILE, TiledFilters, tiles_of
 
 _OPERATORS = (
     "_convolution_pointwise",
@@ -91,12 +91,19 @@ def tiled_input_gradients(
     return found
 
 
+def conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, slide: Slide) -> Tensor:
+    """As ``functional.conv2d``, tile by tile where that pays."""
+    if tiles_pay(x, weight, slide, len(x) * tiles_of(_given_by(x, slide.padding))):
+        return tiled_conv2d(x, weight, bias, slide.padding)
+    return functional.conv2d(x, weight, bias, *slide)
+
+
 def tiled_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Pair) -> Tensor:
     """A 3 x 3 convolution, (N, C, H, W) to (N, F, H', W')."""
     kept = _kept(weight)
     if kept.tiles is None:
         kept.tiles = TiledFilters(weight)
-    height, width = (side + 2 * own - 2 for side, own in zip(x.shape[2:], padding, strict=True))
+    height, width = _given_by(x, padding)
     missing = -height % TILE, -width % TILE
     around = (padding[1], padding[1] + missing[1], padding[0], padding[0] + missing[0])
     framed = functional.pad(x, around)
@@ -124,6 +131,11 @@ def tiles_pay(maps: Tensor, weight: Tensor, slide: Slide, tiles: int) -> bool:
     )
 
 
+def _given_by(x: Tensor, padding: Pair) -> Pair:
+    """The size (h, w) of what a 3 x 3 convolution makes of maps (N, C, H, W)."""
+    return x.shape[2] + 2 * padding[0] - 2, x.shape[3] + 2 * padding[1] - 2
+
+
 def _kept(weight: Tensor) -> _LaidOut:
     """What was made of these weights as they are now."""
     kept = _laid_out.get(weight, None)
@@ -144,11 +156,4 @@ def _is_plain(maps: Tensor, weight: Tensor, slide: Slide) -> bool:
     """Whether oneDNN computes it: on a CPU, in float32, every place in one group."""
     floats = maps.dtype == weight.dtype == torch.float32 and maps.device.type == "cpu"
     is_one = slide.stride == (1, 1) and slide.groups == 1
-    return floats and is_one and not weight.is_inference() and _has_operators()
-
-
-@cache
-def _has_operators() -> bool:
-    return torch.backends.mkldnn.is_available() and all(  # type: ignore[no-untyped-call]
-        hasattr(torch.ops.mkldnn, name) for name in _OPERATORS
-    )
+    return floats and is_one and not weight.is_inference() and has_operators(*_OPERATORS)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from convoscope.engines.torch.cores import on_each_core
+from convoscope.engines.torch.onednn import product
 
 TILE = 4  # outputs of a tile along each side
 _GIVEN = 6  # inputs of a tile along each side
@@ -116,7 +117,7 @@ class TiledFilters:
 
         def multiply(places: Sequence[int]) -> None:
             for place in places:
-                products[place] = _times(given[place], self._prepared[place])
+                products[place] = product(given[place], self._prepared[place])
 
         on_each_core(multiply, len(given))
         found = _by_matrix(self._outputs, products.reshape(_GIVEN**2, -1))
@@ -168,10 +169,4 @@ def _put(tiled: Tensor, found: Tensor, bias: Tensor | None, least: float | None)
 
 def _by_matrix(matrix: Tensor, values: Tensor) -> Tensor:
     """(M, N) times (N, many)."""
-    return _times(matrix, values.t())
-
-
-def _times(a: Tensor, b: Tensor) -> Tensor:
-    """``a b'``, of (N, K) and (M, K), by oneDNN, which uses every processor's vectors in full."""
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(a, b, None, "none", [], "")
-    return product
+    return product(matrix, values.t())
