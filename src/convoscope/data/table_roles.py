@@ -106,7 +106,7 @@ def _image_column(table: Table, root: Path, taken: set[str]) -> str:
     for name in dict.fromkeys([*named, *free]):
         cells = [cell for cell in table.columns[name] if cell is not None][:_TRIED]
         # A column of another name must say whole file names: "3" may be a class and not 3.png.
-        tried = [cell for cell in cells if name in named or _has_suffix(cell)]
+        tried = [cell for cell in cells if name in named or has_image_suffix(cell)]
         found = sum(find(cell) is not None for cell in tried)
         if found and (name in named or found > len(cells) / 2):
             return name
@@ -120,10 +120,6 @@ def _image_column(table: Table, root: Path, taken: set[str]) -> str:
         f"{', '.join(map(repr, table.columns))} does: call it 'path', or say "
         "--image-column (image_column=)"
     )
-
-
-def _has_suffix(cell: str) -> bool:
-    return has_image_suffix(cell)
 
 
 # -- split and group ------------------------------------------------------------------------------

@@ -117,22 +117,18 @@ def _shown(record: Mapping[str, Any], picture: Array, of: str, side: int) -> Sho
     if record["is_silent"]:
         words = "no way found to excite it"
         if real is not None:
-            words += f"; strongest real image {_number(real)}, {record['real_image']}"
+            words += f"; strongest real image {wording.score(real)}, {record['real_image']}"
     elif real is not None:
-        words = f"strongest real image {_number(real)}, {record['real_image']}"
+        words = f"strongest real image {wording.score(real)}, {record['real_image']}"
     else:
-        words = f"gray {_number(record['started'])}"
+        words = f"gray {wording.score(record['started'])}"
     return ShownFavourite(
         name=record["name"],
         picture=favourite_shown(picture, f"favourite input of {of} {record['name']}", side=side),
-        value=_number(record["reached"]),
+        value=wording.score(record["reached"]),
         words=words,
         is_silent=record["is_silent"],
     )
-
-
-def _number(value: float) -> str:
-    return wording.score(value)
 
 
 def _settings(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
