@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-TINY = """\
+
+def _tiny(*layers: str) -> str:
+    trunk = "".join(f"- {{{layer}}}\n" for layer in layers)
+    return f"""\
 name: tiny
 input_shape: [3, 16, 16]
 layers:
-- {kind: conv2d, name: conv, filters: 4, kernel_size: 3, activation: relu}
-heads:
+{trunk}heads:
   class:
     layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
+    - {{kind: global_avg_pool, name: pool}}
+    - {{kind: dense, name: dense, units: 3}}
 """
 
-TINY_WITH_DROPOUT = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv, filters: 4, kernel_size: 3, activation: relu}
-- {kind: dropout, name: dropout, rate: 0.25}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
 
-TINY_OF_TWO = """\
-name: tiny
-input_shape: [3, 16, 16]
-layers:
-- {kind: conv2d, name: conv1, filters: 4, activation: relu}
-- {kind: conv2d, name: conv2, filters: 6, activation: relu}
-heads:
-  class:
-    layers:
-    - {kind: global_avg_pool, name: pool}
-    - {kind: dense, name: dense, units: 3}
-"""
+_CONV = "kind: conv2d, name: conv, filters: 4, kernel_size: 3, activation: relu"
+
+TINY = _tiny(_CONV)
+TINY_WITH_DROPOUT = _tiny(_CONV, "kind: dropout, name: dropout, rate: 0.25")
+TINY_OF_TWO = _tiny(
+    "kind: conv2d, name: conv1, filters: 4, activation: relu",
+    "kind: conv2d, name: conv2, filters: 6, activation: relu",
+)

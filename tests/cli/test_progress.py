@@ -93,11 +93,12 @@ def test_the_display_suits_where_it_goes() -> None:
     assert kinds == [Bars, Lines, Silence]
 
 
-def test_silence_is_silent() -> None:
+def test_silence_is_silent(capsys: pytest.CaptureFixture[str]) -> None:
     with Silence() as show:
         show.event(STARTED)
         show.stage("decoding", 1, 1)
         show.say("x")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_time_left_counts_the_steps_since_the_resumption() -> None:
